@@ -1,0 +1,272 @@
+"""The main job: from an address and a ref to a tagged image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from builder import context, identity, parents
+from builder.address import Address
+from builder.context import Context
+from builder.engine import BuildFailed, BuildRequest, Engine, Image, Log, Report, Step
+from builder.failures import ReferenceInvalid
+from builder.locks import LockTimeout, held
+from builder.records import Built, StepTime
+from builder.repository import Commit, open_commit
+from builder.settings import Settings
+from detectors import detect
+from detectors.failures import BuildError
+from detectors.plan import SCHEMA, Options, Plan, Warned
+
+ENVIRONMENT = "/opt/launchyard/environment"
+"""Where an image keeps what `packages` and `diff` read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Everything that is known before an engine is asked."""
+
+    address: Address
+    commit: Commit
+    plan: Plan
+    frontend: str
+    context: Context
+    key: str
+
+    def to_json(self, subdir: str = "") -> dict[str, object]:
+        """The published document that detectors/plan.schema.json describes."""
+        return {
+            "schema": SCHEMA,
+            "repository": {"url": self.commit.url, "commit": self.commit.id, "subdir": subdir},
+            **self.plan.to_json(),
+            "frontend": self.frontend,
+            "key": self.key,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a person wants it built; nothing here changes what is in the image, but for fresh versions."""
+
+    rebuild: bool = False
+    tags: tuple[str, ...] = ()
+    push: bool = False
+    no_cache: bool = False
+
+
+def plan(
+    address: Address,
+    ref: str | None,
+    options: Options,
+    frontend: str,
+    settings: Settings,
+    *,
+    worktree: bool = False,
+) -> Planned:
+    """Resolve, fetch, detect, render and identify. Needs git, and no engine.
+
+    `options.as_of` may be "commit", for the time of the commit. Raises BuildError.
+    """
+    commit = open_commit(address, ref, settings, worktree=worktree)
+    options = replace(options, as_of=_as_of(options.as_of, commit), keep_defaults=settings.conda.keep_defaults,
+                      pip_resolver=settings.index.resolver)  # fmt: skip
+    found = detect(commit.source, options)
+    rendered = context.environment(found, frontend, commit.source, settings)
+    return Planned(address, commit, found, frontend, rendered, identity.key_of(rendered, settings.platform))
+
+
+def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, report: Report) -> Built:
+    """Give the image of a plan: the one that exists, or one that is built now.
+
+    Tags move only once a build has succeeded, so a failed or interrupted one leaves the last good
+    image in use. Raises BuildError.
+    """
+    began = time.time()
+    name = identity.name_of(settings.image_prefix, planned.address.slug)
+    if not wish.rebuild and (image := known(planned.key, name, engine)):
+        built = _reused(planned, name, image, "nothing that matters changed", began, engine)
+        return _published(built, name, wish, engine)
+    try:
+        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time) as waited:
+            image = known(planned.key, name, engine) if waited else None
+            if image and (not wish.rebuild or _finished(planned.key, settings) >= began):
+                built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
+            else:
+                built = _build(planned, wish, name, engine, settings, report)
+                _remember_finish(planned.key, settings)
+    except LockTimeout:
+        from builder.failures import TimeExceeded
+
+        raise BuildError(TimeExceeded("waiting for a build of the same", settings.limits.build_time, "limits.build_time")) from None
+    return _published(built, name, wish, engine)
+
+
+def known(key: str, name: str, engine: Engine) -> Image | None:
+    """The image of a key: this repository's, or another's of the same content."""
+    own = engine.inspect(f"{name}:{key[: identity.SHORT]}")
+    if own and own.labels.get(identity.LABEL + "key") == key:
+        return own
+    for image in engine.images(f"{identity.LABEL}key={key}"):
+        if any(tag.endswith(f":{key[: identity.SHORT]}") for tag in image.tags):
+            return image
+    return None
+
+
+def secrets(settings: Settings) -> dict[str, bytes]:
+    """What a build may use and must not keep: the indexes, proxies and certificates of the installation."""
+    index = settings.index
+    variables = {
+        "PIP_INDEX_URL": index.url,
+        "PIP_EXTRA_INDEX_URL": " ".join(index.extra),
+        "UV_DEFAULT_INDEX": index.url,
+        "UV_INDEX": " ".join(index.extra),
+        # pip looks at all indexes alike; uv does so only when told.
+        "UV_INDEX_STRATEGY": "unsafe-best-match" if index.extra else "",
+        "LAUNCHYARD_CHANNEL_ALIAS": settings.conda.channel_alias,
+        "http_proxy": settings.http_proxy,
+        "https_proxy": settings.https_proxy,
+        "no_proxy": settings.no_proxy,
+    }
+    lines = "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
+    certificates = Path(settings.certificates).read_bytes() if settings.certificates else b""
+    return {"settings": lines.encode(), "certificates": certificates}
+
+
+def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings, report: Report) -> Built:
+    began = time.time()
+    steps: dict[str, StepTime] = {}
+    before = engine.inspect(f"{name}:{planned.key[: identity.SHORT]}")
+    if planned.plan.needs_source:
+        planned.commit.source.fetch_all()
+    request = BuildRequest(
+        write_context=lambda stream: planned.context.write_tar(stream, planned.commit.source, settings.limits.source_size),
+        labels=_labels(planned, settings),
+        arguments={"FRESH": str(time.time_ns())} if wish.rebuild else {},
+        secrets=secrets(settings),
+        timeout=settings.limits.build_time,
+        no_cache=wish.no_cache,
+    )
+    try:
+        for parent in (parents.tools(settings), parents.session(planned.frontend, settings)):
+            parents.ensure(parent, engine, settings, request.secrets, report)
+        image_id = engine.build(request, _timed(steps, report))
+    except BuildFailed as failed:
+        from builder.recognise import recognise
+
+        raise BuildError(recognise(failed, python=planned.plan.python.value, timeout=settings.limits.build_time)) from None
+    files = engine.read(image_id, ENVIRONMENT)
+    lock = hashlib.sha256(files["lock.json"]).hexdigest()
+    reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
+    _tag(image_id, reference, planned, name, engine)
+    image = engine.inspect(image_id)
+    return Built(
+        reference=reference,
+        image_id=image_id,
+        digest=None,
+        size=image.size if image else 0,
+        key=planned.key,
+        commit=planned.commit.id,
+        lock=lock,
+        reused=bool(before and before.id == image_id),
+        reason=_reason(wish, before, image_id),
+        seconds=time.time() - began,
+        steps=tuple(steps.values()),
+        warnings=(*planned.plan.warnings, *(Warned(*problem) for problem in json.loads(files["problems.json"]))),
+    )
+
+
+def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
+    short = planned.key[: identity.SHORT]
+    immutable = [tag for tag in image.tags if f":{short}-" in tag]
+    lock = immutable[0].rpartition("-")[2] if immutable else hashlib.sha256(engine.read(image.id, ENVIRONMENT)["lock.json"]).hexdigest()
+    reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
+    _tag(image.id, reference, planned, name, engine, image.tags)
+    return Built(reference, image.id, image.digest, image.size, planned.key, planned.commit.id, lock, True, reason,
+                 time.time() - began, warnings=planned.plan.warnings)  # fmt: skip
+
+
+def _tag(image_id: str, reference: str, planned: Planned, name: str, engine: Engine, has: tuple[str, ...] = ()) -> None:
+    for tag in (reference, *(f"{name}:{tag}" for tag in identity.movable_tags(planned.key, planned.commit.id))):
+        if tag not in has:
+            engine.tag(image_id, tag)
+
+
+def _published(built: Built, name: str, wish: Wish, engine: Engine) -> Built:
+    for tag in wish.tags:
+        engine.tag(built.image_id, check_reference(tag))
+    if not wish.push:
+        return built
+    digest = engine.push(built.reference)
+    for tag in wish.tags:
+        engine.push(tag)
+    return replace(built, digest=digest)
+
+
+def check_reference(text: str) -> str:
+    """A reference a person gave. Raises BuildError(ReferenceInvalid)."""
+    if not context.REFERENCE.fullmatch(text) or len(text) > 250:
+        raise BuildError(ReferenceInvalid(ascii(text)[1:-1][:100]))
+    return text
+
+
+def _labels(planned: Planned, settings: Settings) -> dict[str, str]:
+    """OCI's and Launchyard's own labels. What depends on the commit is here only when the source is inside."""
+    plan_ = planned.plan
+    essence = {"strategy": plan_.strategy, "python": asdict(plan_.python), "requested": plan_.requested,
+               "system_packages": plan_.system_packages, "frontend": planned.frontend}  # fmt: skip
+    base = parents.session(planned.frontend, settings).reference
+    labels = {
+        "org.opencontainers.image.title": f"{plan_.strategy} environment, Python {plan_.python.value}",
+        "org.opencontainers.image.created": "1970-01-01T00:00:00Z",
+        "org.opencontainers.image.base.name": base,
+        identity.LABEL + "key": planned.key,
+        identity.LABEL + "strategy": plan_.strategy,
+        identity.LABEL + "frontend": planned.frontend,
+        identity.LABEL + "plan": json.dumps(essence, sort_keys=True),
+    }
+    if plan_.needs_source and not planned.address.local:
+        labels["org.opencontainers.image.source"] = planned.commit.url
+    if plan_.needs_source:
+        labels["org.opencontainers.image.revision"] = planned.commit.id
+    return labels
+
+
+def _reason(wish: Wish, before: Image | None, image_id: str) -> str:
+    if before is None:
+        return "no image of this key yet"
+    if before.id == image_id:
+        return "asked for afresh: nothing new"
+    return "asked for afresh: versions changed" if wish.rebuild else "its image was gone"
+
+
+def _timed(steps: dict[str, StepTime], report: Report) -> Callable[[Step | Log], None]:
+    def forward(event: Step | Log) -> None:
+        if isinstance(event, Step) and event.started and event.completed:
+            steps[event.name] = StepTime(event.name, round(event.completed - event.started, 3), event.cached)
+        report(event)
+
+    return forward
+
+
+def _as_of(wanted: str | None, commit: Commit) -> str | None:
+    if wanted != "commit":
+        return wanted
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(commit.time))
+
+
+def _finished(key: str, settings: Settings) -> float:
+    """When the last build of a key ended here: seconds since 1970, 0 for never."""
+    try:
+        return Path(settings.state_dir, "locks", f"{key}.finished").stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _remember_finish(key: str, settings: Settings) -> None:
+    Path(settings.state_dir, "locks", f"{key}.finished").touch()
+

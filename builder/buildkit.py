@@ -1,0 +1,281 @@
+"""The Engine of Docker and BuildKit, by way of the docker command.
+
+The command rather than a library: docker-py has no BuildKit, and its import alone takes half of
+the half second in which an identical request is to be answered. One way for all of it honours
+contexts, credential helpers and remote engines as the user has set them up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from builder.engine import BuildFailed, BuildRequest, BuildTimeout, Image, Log, Report, Step
+from builder.failures import EngineUnavailable, PushFailed
+from detectors.failures import BuildError
+
+COMMAND_TIME = 60
+"""Seconds that a command other than a build may take."""
+
+KEPT_LINES = 200
+"""Last lines of the failing step that a failure carries."""
+
+MAX_READ = 50_000_000
+"""Bytes that are read out of an image at the most."""
+
+
+class BuildKit:
+    """The Engine that the docker command talks to."""
+
+    def inspect(self, reference: str) -> Image | None:
+        try:
+            found = _docker("image", "inspect", "--", reference)
+        except DockerFailed as failed:
+            if re.search(r"no such image|reference does not exist", str(failed), re.IGNORECASE):
+                return None
+            raise BuildError(_unavailable(failed)) from None
+        return _image(json.loads(found)[0])
+
+    def build(self, request: BuildRequest, report: Report) -> str:
+        with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:
+            image_id = Path(scratch, "id")
+            command = ["docker", "buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false", "--load",
+                       f"--iidfile={image_id}", "--build-arg=SOURCE_DATE_EPOCH=0"]  # fmt: skip
+            command += [f"--label={name}={value}" for name, value in sorted(request.labels.items())]
+            command += [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
+            command += ["--no-cache"] if request.no_cache else []
+            for name, content in request.secrets.items():
+                secret = Path(scratch, name)
+                secret.touch(mode=0o600)
+                secret.write_bytes(content)
+                command.append(f"--secret=id={name},src={secret}")
+            _Build(request, report).run([*command, "-"])
+            return image_id.read_text().strip()
+
+    def tag(self, image_id: str, reference: str) -> None:
+        _checked("image", "tag", "--", image_id, reference)
+
+    def push(self, reference: str) -> str:
+        try:
+            said = _docker("image", "push", "--", reference, timeout=1_800)
+        except DockerFailed as failed:
+            raise BuildError(PushFailed(reference, str(failed)[-500:])) from None
+        found = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
+        if not found:
+            raise BuildError(PushFailed(reference, said[-500:]))
+        return found[1]
+
+    def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
+        container = _checked("container", "create", "--entrypoint=/none", "--", reference).strip()
+        try:
+            return _files(_docker_bytes("container", "cp", f"{container}:{directory}", "-"))
+        except DockerFailed as failed:
+            if "Could not find the file" in str(failed):
+                return {}
+            raise BuildError(_unavailable(failed)) from None
+        finally:
+            _checked("container", "rm", "--force", "--", container)
+
+    def images(self, label: str) -> Iterable[Image]:
+        listed = _checked("image", "ls", "--no-trunc", "--quiet", f"--filter=label={label}").split()
+        if not listed:
+            return ()
+        found = json.loads(_checked("image", "inspect", "--", *dict.fromkeys(listed)))
+        return tuple(_image(i) for i in sorted(found, key=lambda i: str(i.get("Created", "")), reverse=True))
+
+    def remove(self, references: Iterable[str]) -> None:
+        for reference in references:
+            try:
+                _docker("image", "rm", "--", reference)
+            except DockerFailed as failed:
+                if not re.search(r"conflict|no such image", str(failed), re.IGNORECASE):
+                    raise BuildError(_unavailable(failed)) from None
+
+
+class _Build:
+    """One run of `docker buildx build`: sends the context, reads the progress, keeps what explains a failure."""
+
+    def __init__(self, request: BuildRequest, report: Report) -> None:
+        self._request = request
+        self._report = report
+        self._names: dict[str, str] = {}
+        self._lines: dict[str, deque[str]] = {}
+        self._failed: Step | None = None
+        self._running: dict[str, str] = {}
+        self._expired = threading.Event()
+
+    def run(self, command: list[str]) -> None:
+        with tempfile.TemporaryFile() as context:
+            self._request.write_context(context)
+            context.seek(0)
+            # A session of its own: Ctrl-C reaches this process, which then ends the build in order.
+            process = subprocess.Popen(
+                command, stdin=context, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                env={**os.environ, "DOCKER_CLI_HINTS": "false"},
+            )  # fmt: skip
+        timer = threading.Timer(self._request.timeout, self._expire, [process])
+        timer.start()
+        assert process.stderr
+        rest = ""
+        try:
+            rest = self._follow(process.stderr)
+            process.wait()
+        finally:
+            timer.cancel()
+            _end(process)
+            process.stderr.close()
+        if self._expired.is_set():
+            raise BuildTimeout(self._current(), "timed out")
+        if process.returncode:
+            raise self._failure(rest)
+
+    def _expire(self, process: subprocess.Popen[bytes]) -> None:
+        self._expired.set()
+        _end(process)
+
+    def _follow(self, stream: Any) -> str:
+        for value in _json_values(stream):
+            if isinstance(value, str):
+                return value
+            for vertex in value.get("vertexes") or ():
+                self._vertex(vertex)
+            for log in value.get("logs") or ():
+                self._log(log)
+        return ""
+
+    def _vertex(self, vertex: Mapping[str, Any]) -> None:
+        name = self._names.setdefault(vertex["digest"], vertex.get("name", ""))
+        step = Step(name, _seconds(vertex.get("started")), _seconds(vertex.get("completed")), bool(vertex.get("cached")), vertex.get("error", ""))
+        if step.started and not step.completed:
+            self._running[vertex["digest"]] = name
+        if step.completed:
+            self._running.pop(vertex["digest"], None)
+        if step.error and "context canceled" not in step.error and self._failed is None:
+            self._failed = step
+        self._report(step)
+
+    def _log(self, log: Mapping[str, Any]) -> None:
+        import base64
+
+        text = base64.b64decode(log.get("data", "")).decode(errors="replace")
+        name = self._names.get(log["vertex"], "")
+        self._lines.setdefault(name, deque(maxlen=KEPT_LINES)).extend(line[:2_000] for line in text.splitlines())
+        self._report(Log(name, text))
+
+    def _current(self) -> str:
+        return next(iter(self._running.values()), "")
+
+    def _failure(self, rest: str) -> BuildFailed:
+        if self._failed:
+            return BuildFailed(self._failed.name, self._failed.error, tuple(self._lines.get(self._failed.name, ())))
+        return BuildFailed(self._current(), rest.strip())
+
+
+class DockerFailed(Exception):
+    """A docker command ended with an error; holds what it printed."""
+
+
+def docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
+    """What a docker command prints. Raises BuildError(EngineUnavailable) when it fails."""
+    return _checked(*arguments, timeout=timeout)
+
+
+def _checked(*arguments: str, timeout: float = COMMAND_TIME) -> str:
+    try:
+        return _docker(*arguments, timeout=timeout)
+    except DockerFailed as failed:
+        raise BuildError(_unavailable(failed)) from None
+
+
+def _docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
+    return _docker_bytes(*arguments, timeout=timeout).decode(errors="replace")
+
+
+def _docker_bytes(*arguments: str, timeout: float = COMMAND_TIME) -> bytes:
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
+    except FileNotFoundError:
+        raise DockerFailed("there is no docker command on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise DockerFailed(f"docker {arguments[0]} did not answer within {timeout:.0f} s") from None
+    if done.returncode:
+        raise DockerFailed(done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}")
+    return done.stdout
+
+
+def _unavailable(failed: DockerFailed) -> EngineUnavailable:
+    return EngineUnavailable(str(failed)[:500])
+
+
+def _image(found: Mapping[str, Any]) -> Image:
+    digests = [digest.partition("@")[2] for digest in found.get("RepoDigests") or ()]
+    return Image(
+        id=found["Id"],
+        tags=tuple(found.get("RepoTags") or ()),
+        labels=found["Config"].get("Labels") or {},
+        size=found["Size"],
+        digest=digests[0] if digests else None,
+    )
+
+
+def _files(archive: bytes) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive[:MAX_READ])) as tar:
+        for member in tar:
+            content = tar.extractfile(member) if member.isfile() else None
+            if content:
+                files[member.name.partition("/")[2] or member.name] = content.read()
+    return files
+
+
+def _json_values(stream: Any) -> Iterator[Any]:
+    """JSON values of a stream, which older versions of buildx spread over lines; what is none comes last, as text."""
+    decoder = json.JSONDecoder()
+    pending = ""
+    while part := os.read(stream.fileno(), 65_536):
+        pending += part.decode(errors="replace")
+        while pending := pending.lstrip():
+            if not pending.startswith("{"):
+                break
+            try:
+                value, end = decoder.raw_decode(pending)
+            except json.JSONDecodeError:
+                break
+            yield value
+            pending = pending[end:]
+    if pending.strip():
+        yield pending
+
+
+def _seconds(time: str | None) -> float | None:
+    if not time:
+        return None
+    from datetime import datetime
+
+    # Nanoseconds are more than datetime reads.
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", time).replace("Z", "+00:00")).timestamp()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM lets BuildKit cancel and clean up; what does not end by it is killed."""
+    if process.poll() is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -1,0 +1,186 @@
+"""Context: from a plan to a Dockerfile and the files beside it, byte for byte the same each time."""
+
+from __future__ import annotations
+
+import io
+import json
+import posixpath
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from builder.failures import TooLarge
+from builder.settings import Settings
+from detectors.failures import BuildError
+from detectors.plan import Plan
+from detectors.source import Entry, Source, walk
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
+"""What may follow FROM; stricter than https://github.com/distribution/reference, which a setting has to pass."""
+
+Content = bytes | Entry
+"""Bytes made here, or an entry of the repository, which is read when the context is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A Dockerfile and what it copies."""
+
+    dockerfile: str
+    files: Mapping[str, Content]
+    """By path in the context; a directory stands for all below it."""
+
+    def write_tar(self, stream: BinaryIO, source: Source | None, limit: int) -> None:
+        """Write it as a tar whose bytes depend on nothing else. `limit` bounds the repository's share, in bytes.
+
+        Raises BuildError(TooLarge).
+        """
+        left = limit
+        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+            _add(tar, "Dockerfile", self.dockerfile.encode(), 0o644)
+            for path, content in sorted(self._expand(source).items(), key=lambda file: file[0]):
+                if isinstance(content, bytes):
+                    _add(tar, path, content, 0o755 if content.startswith(b"#!") else 0o644)
+                    continue
+                assert source is not None
+                found = source.content(content, limit)
+                left -= len(found)
+                if left < 0:
+                    raise BuildError(TooLarge("What the build needs of the repository", limit - left, limit, "limits.source_size"))
+                if content.kind == "symlink":
+                    _link(tar, path, found)
+                else:
+                    _add(tar, path, found, 0o755 if content.executable else 0o644)
+
+    def write_directory(self, directory: Path, source: Source | None, limit: int) -> None:
+        """Write it as files below a directory, for a person to look at or build by hand."""
+        with tempfile.TemporaryFile() as buffer:
+            self.write_tar(buffer, source, limit)
+            buffer.seek(0)
+            with tarfile.open(fileobj=buffer) as tar:
+                tar.extractall(directory, filter="data")
+
+    def _expand(self, source: Source | None) -> dict[str, Content]:
+        """Directories as the files below them."""
+        files: dict[str, Content] = {}
+        for path, content in self.files.items():
+            if isinstance(content, bytes) or content.kind != "directory":
+                files[path] = content
+                continue
+            assert source is not None
+            for entry in walk(source, content.path):
+                files[posixpath.join(path, posixpath.relpath(entry.path, content.path or "."))] = entry
+        return files
+
+
+def environment(plan: Plan, frontend: str, source: Source, settings: Settings) -> Context:
+    """The context of an environment's image. Reads nothing of the repository; names what it needs.
+
+    Raises BuildError(SettingsInvalid | FrontendUnavailable).
+    """
+    from builder.parents import session, tools
+
+    tools_reference = tools(settings).reference
+    dockerfile = render(
+        f"{plan.strategy}.Dockerfile.j2",
+        plan=plan,
+        frontend=frontend,
+        tools=tools_reference,
+        session=session(frontend, settings).reference,
+        python_base=_python_base(plan, settings),
+        conda_base=reference(settings.bases.conda),
+        cache_id="launchyard",
+    )
+    return Context(dockerfile, dict(_files(plan, frontend, source, settings)))
+
+
+def _files(plan: Plan, frontend: str, source: Source, settings: Settings) -> Iterator[tuple[str, Content]]:
+    yield "request/request.json", _json(_request(plan, frontend, settings))
+    if plan.system_packages:
+        yield "request/apt.txt", "".join(f"{name}\n" for name in plan.system_packages).encode()
+    yield "source/.launchyard", b""  # COPY needs a directory that exists
+    for file in plan.files:
+        yield f"source/{file.path}", Entry(file.path, "file", file.blob)
+    for tree in plan.trees:
+        yield posixpath.join("source", tree.path), Entry(tree.path, "directory", tree.blob)
+    if plan.package:
+        yield "package", Entry(plan.package.path, "directory", plan.package.blob)
+    if plan.post_build and (root := source.entry("")):
+        yield "repository", root
+    if plan.start:
+        yield "start", Entry(plan.start.path, "file", plan.start.blob, executable=True)
+
+
+def _request(plan: Plan, frontend: str, settings: Settings) -> dict[str, Any]:
+    inputs = dict(plan.inputs)
+    if plan.strategy == "conda":
+        inputs["virtual_packages"] = dict(settings.conda.virtual_packages)
+    return {
+        "strategy": plan.strategy,
+        "inputs": inputs,
+        "kernel": frontend != "none",
+        "conda_subdir": {"linux/amd64": "linux-64", "linux/arm64": "linux-aarch64"}[settings.platform],
+        "requested_names": sorted({name for name in map(_name, plan.requested) if name}),
+        "post_build": plan.post_build.path if plan.post_build else None,
+        "directory": plan.package.path if plan.package else None,
+    }
+
+
+def _name(requirement: str) -> str:
+    """The package's name in a requirement or a conda spec: "conda-forge::numpy=1.26" is "numpy"."""
+    found = re.match(r"(?:[\w./-]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)", requirement.strip())
+    return found[1].lower() if found else ""
+
+
+def _python_base(plan: Plan, settings: Settings) -> str:
+    version = plan.python.value
+    if plan.strategy == "conda":
+        return ""
+    if not re.fullmatch(r"3\.\d{1,2}", version):
+        raise ValueError(f"not a Python version: {version!r}")
+    return reference(settings.bases.pythons.get(version) or settings.bases.python.replace("{version}", version))
+
+
+def reference(text: str) -> str:
+    """An image reference that may stand in a Dockerfile. Raises BuildError(SettingsInvalid)."""
+    from builder.failures import SettingsInvalid
+
+    if not REFERENCE.fullmatch(text):
+        raise BuildError(SettingsInvalid((("bases", f"not an image reference: {text[:100]!r}"),)))
+    return text
+
+
+def render(template: str, **values: Any) -> str:
+    """A Dockerfile of a template. Values are checked by whoever passes them."""
+    text: str = _templates().get_template(template).render(**values)
+    return text
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+def _json(document: object) -> bytes:
+    return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
+    member = tarfile.TarInfo(path)
+    member.size, member.mode = len(content), mode
+    tar.addfile(member, io.BytesIO(content))
+
+
+def _link(tar: tarfile.TarFile, path: str, target: bytes) -> None:
+    member = tarfile.TarInfo(path)
+    member.type, member.linkname, member.mode = tarfile.SYMTYPE, target.decode("utf-8", "surrogateescape"), 0o777
+    tar.addfile(member)

@@ -1,0 +1,106 @@
+"""Engine: what a build asks of the thing that builds and keeps images. BuildKit stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that an engine holds."""
+
+    id: str
+    """The digest of its configuration, "sha256:…"."""
+    tags: tuple[str, ...]
+    labels: Mapping[str, str]
+    size: int
+    """Bytes on disk, shared layers counted."""
+    digest: str | None = None
+    """The manifest's digest, once a registry has given one."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One image to build: a context, and what is given beside it."""
+
+    write_context: Callable[[BinaryIO], None]
+    """Writes the context as a tar, with a Dockerfile at its root."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    timeout: int = 3_600
+    """Seconds."""
+    no_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a build, each time its state changes. Times in seconds since 1970."""
+
+    name: str
+    started: float | None = None
+    completed: float | None = None
+    cached: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What a step printed."""
+
+    step: str
+    text: str
+
+
+Report = Callable[[Step | Log], None]
+
+
+class Engine(Protocol):
+    """Builds and keeps images. Each method raises BuildError(EngineUnavailable) when none answers."""
+
+    def inspect(self, reference: str) -> Image | None:
+        """The image of a reference or an id, None when there is none."""
+        ...
+
+    def build(self, request: BuildRequest, report: Report) -> str:
+        """Build and keep an image without a tag; returns its id.
+
+        Raises BuildFailed; leaves nothing behind but cache when it fails or is interrupted.
+        """
+        ...
+
+    def tag(self, image_id: str, reference: str) -> None:
+        """Let a reference mean an image from now on."""
+        ...
+
+    def push(self, reference: str) -> str:
+        """Push to the reference's registry; returns the manifest's digest. Raises BuildError(PushFailed)."""
+        ...
+
+    def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
+        """The files of a directory in an image, by their names in it. Empty when there is none."""
+        ...
+
+    def images(self, label: str) -> Iterable[Image]:
+        """Images that have a label, the newest first."""
+        ...
+
+    def remove(self, references: Iterable[str]) -> None:
+        """Remove references; an image goes with its last one. One in use stays."""
+        ...
+
+
+class BuildFailed(Exception):
+    """A build ended with an error: the step, and what it printed last."""
+
+    def __init__(self, step: str, message: str, lines: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{step}: {message}")
+        self.step = step
+        self.message = message
+        self.lines = lines
+
+
+class BuildTimeout(BuildFailed):
+    """A build took longer than its bound."""

@@ -1,0 +1,157 @@
+"""The git program, run with nothing of the person's or the host's configuration, and bounded.
+
+A plan is a handful of plumbing commands on objects; importing a wrapper library for them would take
+longer than the commands themselves.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from builder.settings import Settings
+from detectors.failures import BuildError, FileTooLarge
+
+MAX_OUTPUT = 20_000_000
+"""Bytes of one command's output that are read."""
+
+
+class GitFailed(Exception):
+    """A git command ended with an error; holds what it printed."""
+
+
+class Git:
+    """Git on one git directory."""
+
+    def __init__(self, directory: Path, settings: Settings, extra: Mapping[str, str] | None = None) -> None:
+        self.directory = directory
+        self._settings = settings
+        self._environ = {**environment(settings), **(extra or {})}
+        self._reader: subprocess.Popen[bytes] | None = None
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> str:
+        """What a command prints. Raises GitFailed, also when it takes longer or writes more than the limits."""
+        return run(f"--git-dir={self.directory}", *arguments, settings=self._settings, environ=self._environ, stdin=stdin)
+
+    def read(self, name: str, limit: int, path: str) -> bytes:
+        """The content of an object. Raises BuildError(FileTooLarge) naming `path`, and GitFailed."""
+        reader = self._start_reader()
+        assert reader.stdin and reader.stdout
+        reader.stdin.write(name.encode() + b"\n")
+        reader.stdin.flush()
+        deadline = time.monotonic() + self._settings.limits.fetch_time
+        header = b""
+        while not header.endswith(b"\n"):
+            header += self._receive(1, deadline)
+        words = header.split()
+        if len(words) != 3:
+            raise GitFailed(header.decode(errors="replace").strip())
+        size = int(words[2])
+        if size > limit:
+            self.close()
+            raise BuildError(FileTooLarge(path, size, limit))
+        content = bytearray()
+        while len(content) < size + 1:
+            content += self._receive(size + 1 - len(content), deadline)
+        return bytes(content[:-1])
+
+    def close(self) -> None:
+        """End the process that reads objects, if there is one."""
+        if self._reader:
+            assert self._reader.stdin and self._reader.stdout
+            self._reader.stdin.close()
+            _kill(self._reader)
+            self._reader.stdout.close()
+            self._reader = None
+
+    def _start_reader(self) -> subprocess.Popen[bytes]:
+        if self._reader is None:
+            self._reader = subprocess.Popen(
+                ["git", f"--git-dir={self.directory}", "cat-file", "--batch"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=self._environ, bufsize=0, start_new_session=True,
+                preexec_fn=_bound_files(self._settings),
+            )  # fmt: skip
+        return self._reader
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        assert self._reader and self._reader.stdout
+        ready, _, _ = select.select([self._reader.stdout], [], [], max(0.0, deadline - time.monotonic()))
+        part = os.read(self._reader.stdout.fileno(), size) if ready else b""
+        if not part:
+            self.close()
+            raise GitFailed("reading an object took too long" if not ready else "an object could not be read")
+        return part
+
+
+def run(*arguments: str, settings: Settings, environ: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
+    """What a git command prints. Raises GitFailed."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as given:
+        given.write(stdin)
+        given.seek(0)
+        process = subprocess.Popen(
+            ["git", *arguments], stdin=given, stdout=output, stderr=errors,
+            env=dict(environ or environment(settings)), start_new_session=True, preexec_fn=_bound_files(settings),
+        )  # fmt: skip
+        try:
+            code = process.wait(settings.limits.fetch_time)
+        except subprocess.TimeoutExpired:
+            raise GitFailed(f"timed out after {settings.limits.fetch_time} s") from None
+        finally:
+            _kill(process)
+        output.seek(0)
+        errors.seek(0)
+        if code:
+            said = errors.read(100_000).decode(errors="replace").strip()
+            raise GitFailed(said or f"git ended with {code}")
+        return output.read(MAX_OUTPUT).decode(errors="surrogateescape")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of a git command."""
+    environ = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_ALLOW_PROTOCOL": "https:http",
+        "GIT_CONFIG_COUNT": "3",
+        "GIT_CONFIG_KEY_0": "http.followRedirects",
+        "GIT_CONFIG_VALUE_0": "false",
+        "GIT_CONFIG_KEY_1": "core.fsmonitor",
+        "GIT_CONFIG_VALUE_1": "false",
+        "GIT_CONFIG_KEY_2": "gc.auto",
+        "GIT_CONFIG_VALUE_2": "0",
+    }
+    if settings.certificates:
+        environ["GIT_SSL_CAINFO"] = settings.certificates
+    for name in ("http_proxy", "https_proxy", "no_proxy"):
+        if value := getattr(settings, name):
+            environ[name] = value
+    return environ
+
+
+def _bound_files(settings: Settings):  # type: ignore[no-untyped-def]
+    size = settings.limits.fetch_size
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return bound
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a command and what it started; its session is its own."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

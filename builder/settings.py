@@ -1,0 +1,232 @@
+"""Settings of an installation: launchyard.toml, then LAUNCHYARD_* variables, over these defaults.
+
+The records are plain dataclasses, so that a command that only plans starts fast; pydantic-settings
+reads and checks the sources when they have changed since they were last checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from builder.failures import SettingsInvalid
+from detectors.failures import BuildError
+
+PREFIX = "LAUNCHYARD_"
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """Base images by role: references for an engine to pull."""
+
+    debian: str = "debian:bookworm-slim"
+    python: str = "python:{version}-slim-bookworm"
+    """For every Python; {version} is major.minor."""
+    pythons: Mapping[str, str] = field(default_factory=dict)
+    """For one Python, where it differs: {"3.12": "registry.example/python:3.12"}."""
+    conda: str = "continuumio/miniconda3:25.3.1-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where Python packages come from. An address may carry credentials; they reach builds as secrets."""
+
+    url: str = ""
+    """Empty: the tools' own default."""
+    extra: tuple[str, ...] = ()
+    resolver: str = "pip"
+    """What decides the versions of a pip environment: "pip", or "uv", several times faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conda:
+    """Channels, and what the solver is to believe about the machines that sessions run on."""
+
+    channel_alias: str = "https://conda.anaconda.org"
+    keep_defaults: bool = False
+    virtual_packages: Mapping[str, str] = field(
+        default_factory=lambda: {"__linux": "5.10", "__glibc": "2.36", "__unix": "0", "__archspec": "1=x86_64"}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Vscodium:
+    """The server archive of VSCodium: an https address or a path, and its SHA-256."""
+
+    archive: str = ""
+    sha256: str = ""
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    """Extensions to put in: address or path of a .vsix, and its SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one build and of one session. Seconds and bytes."""
+
+    fetch_time: int = 300
+    fetch_size: int = 2_000_000_000
+    build_time: int = 3_600
+    log_size: int = 50_000_000
+    source_size: int = 500_000_000
+    session_memory: int = 4_000_000_000
+    session_processes: int = 1_024
+    session_start_time: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it. `launchyard.toml` has the same shape; a variable is LAUNCHYARD_ and the name, `__` between levels."""
+
+    image_prefix: str = "launchyard"
+    """What names of images start with; with a registry's host in front, `--push` goes there."""
+    platform: str = "linux/amd64"
+    allowed_hosts: tuple[str, ...] = (
+        "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht",
+        "huggingface.co", "framagit.org", "gitlab.renkulab.io",
+    )  # fmt: skip
+    """Git hosts: "host", "host:port", "*" for every public one, "http://host:port" where TLS is not to be had."""
+    allow_local: bool = False
+    """Whether the service takes paths of its own machine; the command line always does."""
+    certificates: str = ""
+    """A file of certificate authorities, PEM, that fetches and builds trust."""
+    http_proxy: str = ""
+    https_proxy: str = ""
+    no_proxy: str = ""
+    cache_dir: str = field(default_factory=lambda: str(_xdg("XDG_CACHE_HOME", ".cache")))
+    state_dir: str = field(default_factory=lambda: str(_xdg("XDG_STATE_HOME", ".local/state")))
+    bases: Bases = field(default_factory=Bases)
+    index: Index = field(default_factory=Index)
+    conda: Conda = field(default_factory=Conda)
+    vscodium: Vscodium = field(default_factory=Vscodium)
+    limits: Limits = field(default_factory=Limits)
+
+
+LISTS = ("ALLOWED_HOSTS", "INDEX__EXTRA")
+"""Variables that hold a list: JSON, or names between commas."""
+
+
+def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Settings:
+    """The settings in force: of $LAUNCHYARD_CONFIG, or else the first of DIRECTORY/launchyard.toml and
+    ~/.config/launchyard/launchyard.toml, overridden by the environment.
+
+    Raises BuildError(SettingsInvalid) with each place at fault.
+    """
+    file = _file(environ, directory or Path.cwd())
+    text = file.read_bytes() if file else b""
+    variables = {k: v for k, v in environ.items() if k.startswith(PREFIX) and k != PREFIX + "CONFIG"}
+    if not text and not variables:
+        return _DEFAULTS
+    seen = hashlib.sha256(repr((_OWN_VERSION, text, sorted(variables.items()))).encode()).hexdigest()
+    memory = _xdg("XDG_CACHE_HOME", ".cache") / "settings.json"
+    remembered = _remembered(memory)
+    if remembered.get("seen") == seen:
+        return _from_json(remembered["settings"])
+    settings = _validate(file, variables)
+    if not secrets(settings):
+        _remember(memory, {"seen": seen, "settings": asdict(settings)})
+    return settings
+
+
+def secrets(settings: Settings) -> tuple[str, ...]:
+    """Every password in the settings, for what must never be shown: the user information of addresses."""
+    addresses = (settings.index.url, *settings.index.extra, settings.http_proxy, settings.https_proxy,
+                 settings.conda.channel_alias)  # fmt: skip
+    found = (re.match(r"[a-z]+://([^/@]+)@", address) for address in addresses)
+    return tuple(part for match in found if match for part in {match[1], match[1].rpartition(":")[2]} if part)
+
+
+_OWN_VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+
+
+def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
+    from pydantic import ValidationError, create_model
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+
+    class Variables(EnvSettingsSource):
+        def _load_env_vars(self) -> Mapping[str, str | None]:
+            return {
+                name.lower(): json.dumps(value.split(","))
+                if name.removeprefix(PREFIX) in LISTS and not value.startswith("[")
+                else value
+                for name, value in variables.items()
+            }
+
+    class Sources(BaseSettings):
+        model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
+
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: type[BaseSettings], **_: Any) -> Any:
+            return Variables(settings_cls), TomlConfigSettingsSource(settings_cls, file)
+
+    types = get_type_hints(Settings)
+    members: dict[str, Any] = {f.name: (types[f.name], getattr(_DEFAULTS, f.name)) for f in fields(Settings)}
+    model = create_model("Settings", __base__=Sources, **members)
+    unknown = [name for name in variables if not _known(name)]
+    if unknown:
+        raise BuildError(SettingsInvalid(tuple((name, "no such setting") for name in unknown)))
+    try:
+        loaded = model()
+    except ValidationError as error:
+        places = (".".join(str(part) for part in e["loc"]) for e in error.errors())
+        raise BuildError(SettingsInvalid(tuple(zip(places, (e["msg"] for e in error.errors()), strict=True)))) from None
+    except (SettingsError, ValueError) as error:
+        raise BuildError(SettingsInvalid(((str(file or "the environment"), str(error)),))) from None
+    return Settings(**{f.name: getattr(loaded, f.name) for f in fields(Settings)})
+
+
+def _known(variable: str) -> bool:
+    first, _, rest = variable.removeprefix(PREFIX).lower().partition("__")
+    value = getattr(_DEFAULTS, first, None)
+    return value is not None and (not rest or isinstance(value, Mapping) or hasattr(value, rest.partition("__")[0]))
+
+
+def _from_json(document: Mapping[str, Any]) -> Settings:
+    values: dict[str, Any] = {}
+    for name, value in document.items():
+        like = getattr(_DEFAULTS, name)
+        if is_dataclass(like) and not isinstance(like, type):
+            value = type(like)(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+        values[name] = tuple(value) if isinstance(value, list) else value
+    return Settings(**values)
+
+
+def _remembered(memory: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _remember(memory: Path, document: Mapping[str, Any]) -> None:
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        part = memory.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(document))
+        part.replace(memory)
+    except OSError as error:  # costs the next command a third of a second, no more
+        print(f"launchyard: cannot remember the settings: {error}", file=sys.stderr)
+
+
+def _file(environ: Mapping[str, str], directory: Path) -> Path | None:
+    if named := environ.get(PREFIX + "CONFIG"):
+        if not Path(named).is_file():
+            raise BuildError(SettingsInvalid(((PREFIX + "CONFIG", f"there is no file {named}"),)))
+        return Path(named)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    candidates = (directory / "launchyard.toml", home / "launchyard" / "launchyard.toml")
+    return next((c for c in candidates if c.is_file()), None)
+
+
+def _xdg(variable: str, below_home: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / below_home) / "launchyard"
+
+
+_DEFAULTS = Settings()

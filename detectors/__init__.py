@@ -1,0 +1,124 @@
+"""Detectors: what does this repository need? Pure: no Docker, no network, no clock, no file system."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import replace
+
+from detectors import conda, hooks, near, pip, poetry, project, pyproject
+from detectors.failures import BuildError, NoEnvironment, StrategyAbsent
+from detectors.layout import BINDER, Layout, is_directory, locate
+from detectors.plan import Ignored, Options, Plan, Warned
+from detectors.source import Source
+
+CHAIN: dict[str, Callable[[Source, Options], Plan | None]] = {
+    "conda": conda.detect,
+    "pip": pip.detect,
+    "poetry": poetry.detect,
+    "project": project.detect,
+}
+"""Every strategy by its name, in the order in which they are tried."""
+
+WANTS = {
+    "conda": conda.FILES,
+    "pip": (pip.FILE,),
+    "poetry": ("pyproject.toml with [tool.poetry]",),
+    "project": ("pyproject.toml with [project]",),
+}
+"""What each strategy looks for, in words."""
+
+NOT_READ = {
+    "Pipfile": "pipenv is no strategy; `pipenv requirements` writes a requirements.txt",
+    "Dockerfile": "Launchyard writes a Dockerfile of its own",
+    "install.R": "only Python environments are built",
+    "Project.toml": "only Python environments are built",
+    "default.nix": "only Python environments are built",
+}
+
+MAX_SEEN = 50
+"""How many names of a directory a failure lists."""
+
+
+def detect(source: Source, options: Options) -> Plan:
+    """Plan the environment of a repository: the first strategy of the chain that finds its file.
+
+    What else was there is in the plan's `ignored`, with the option that would choose it.
+    Raises BuildError with NoEnvironment, StrategyAbsent, DirectoryAbsent, or what a strategy raises.
+    """
+    layout = locate(source, options)
+    plan = _strategy(source, options, layout)
+    found = hooks.find(source, layout)
+    used = {file.path for file in plan.files} | {posixpath.join(tree.path, pyproject.FILE) for tree in plan.trees}
+    ignored = (*_lost(source, layout, plan), *plan.ignored, *_unread(source, layout))
+    return replace(
+        plan,
+        system_packages=found.system_packages,
+        post_build=found.post_build,
+        start=found.start,
+        ignored=tuple(file for file in ignored if file.path not in used),
+        warnings=(*plan.warnings, *_unused(options, plan)),
+    )
+
+
+def _strategy(source: Source, options: Options, layout: Layout) -> Plan:
+    if options.strategy is not None:
+        chosen = CHAIN.get(options.strategy)
+        plan = chosen(source, options) if chosen else None
+        if plan is None:
+            wants = WANTS.get(options.strategy, tuple(CHAIN))
+            raise BuildError(StrategyAbsent(options.strategy, wants, layout.config))
+        return plan
+    for name in CHAIN:
+        if plan := CHAIN[name](source, options):
+            return plan
+    seen = (posixpath.basename(entry.path) + "/" * (entry.kind == "directory") for entry in source.list(layout.config))
+    raise BuildError(NoEnvironment(layout.config, tuple(seen)[:MAX_SEEN], near.misses(source, layout)))
+
+
+def _lost(source: Source, layout: Layout, plan: Plan) -> tuple[Ignored, ...]:
+    """The files of the strategies that did not win."""
+    winner = posixpath.basename(plan.evidence[0].path)
+    return tuple(
+        Ignored(path, f"{winner} decides; --strategy {name} chooses this file")
+        for name, path in _candidates(source, layout)
+        if name != plan.strategy
+    )
+
+
+def _candidates(source: Source, layout: Layout) -> list[tuple[str, str]]:
+    candidates = [("conda", layout.path(name)) for name in conda.FILES] + [("pip", layout.path(pip.FILE))]
+    candidates = [(name, path) for name, path in candidates if source.entry(path)]
+    path = layout.path(pyproject.FILE)
+    try:
+        document = pyproject.load(source, path)
+        name = pyproject.strategy(document) if document else None
+    except BuildError:  # It was not chosen, so what is wrong with it harms nobody.
+        name = None
+    return [*candidates, (name, path)] if name else candidates
+
+
+def _unread(source: Source, layout: Layout) -> tuple[Ignored, ...]:
+    """Files that people expect to matter: beside a binder directory, and of other tools."""
+    ignored = [
+        Ignored(layout.path(name), reason) for name, reason in NOT_READ.items() if source.entry(layout.path(name))
+    ]
+    if layout.config == layout.project:
+        return tuple(ignored)
+    configuration = (*near.WANTED, *hooks.NAMES, "runtime.txt", ".python-version")
+    beside = [posixpath.join(layout.project, name) for name in configuration]
+    reason = f"{layout.config}/ exists, so configuration is read from there only"
+    ignored += [Ignored(path, reason) for path in beside if source.entry(path)]
+    others = [posixpath.join(layout.project, name) for name in BINDER]
+    ignored += [
+        Ignored(path, f"{layout.config}/ comes first")
+        for path in others
+        if path != layout.config and is_directory(source, path)
+    ]
+    return tuple(ignored)
+
+
+def _unused(options: Options, plan: Plan) -> tuple[Warned, ...]:
+    if plan.strategy in ("poetry", "project") or not (options.groups or options.extras):
+        return ()
+    return (Warned("groups-unused", f"a {plan.strategy} environment has no groups and no extras"),)

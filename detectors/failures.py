@@ -1,0 +1,153 @@
+"""What can be wrong with a repository, as values. The words for them are in builder/failures.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+class BuildError(Exception):
+    """The one exception of Launchyard: it carries a frozen failure, and no prose."""
+
+    def __init__(self, failure: object) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file of the repository; lines and columns count from 1, 0 is unknown."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return ":".join([self.path, *(str(n) for n in (self.line, self.column) if n)])
+
+
+@dataclass(frozen=True, slots=True)
+class NoEnvironment:
+    """No file that any strategy reads."""
+
+    looked_in: str
+    seen: tuple[str, ...]
+    """Names in that directory, directories with a closing slash."""
+    near: tuple[tuple[str, str], ...]
+    """(path, what it should be called or where it should be) of files that come close."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyAbsent:
+    """A strategy was asked for whose file is not there."""
+
+    strategy: str
+    wants: tuple[str, ...]
+    looked_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryAbsent:
+    """The subdirectory that was asked for does not exist."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileInvalid:
+    """A file is not what its name says, or says something that cannot be used."""
+
+    location: Location
+    format: str
+    """What it should be: "YAML", "TOML", "a requirement", "a channel", "a Debian package", ..."""
+    found: str
+    """The text at fault, cut to one short line."""
+    problem: str
+    """The parser's own words, or the rule that was broken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A file whose bytes are no text in the encoding it claims."""
+
+    path: str
+    line: int
+    column: int
+    encoding: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileTooLarge:
+    """A file over the size that is read. Sizes in bytes."""
+
+    path: str
+    size: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotAFile:
+    """A directory or a submodule where a file is needed."""
+
+    path: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class LfsPointer:
+    """A file that holds the pointer of Git LFS instead of its content."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PathOutside:
+    """A path or a link that leaves the repository."""
+
+    path: str
+    target: str
+    origin: Location | None = None
+    """The line that says so, when it is a line and not a link."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathAbsent:
+    """A file that another file refers to does not exist."""
+
+    path: str
+    origin: Location
+
+
+@dataclass(frozen=True, slots=True)
+class PythonUnavailable:
+    """No Python that Launchyard builds with is what was asked for."""
+
+    asked: str
+    origin: str
+    supported: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAbsent:
+    """A dependency group or an extra was asked for that the project does not have."""
+
+    kind: str
+    """ "group" or "extra"."""
+    name: str
+    path: str
+    existing: tuple[str, ...]
+
+
+_CREDENTIALS = re.compile(r"(?<=//)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
+
+
+def invalid(location: Location, format: str, found: str, problem: str) -> BuildError:
+    """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
+    return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200)))
+
+
+def _shown(text: str, length: int) -> str:
+    # Cut after the credentials are gone: half of a secret is no longer recognised as one.
+    line = next((line.strip() for line in text[:10_000].splitlines() if line.strip()), "")
+    line = _CREDENTIALS.sub("***@", line)
+    return line if len(line) <= length else line[: length - 1] + "…"

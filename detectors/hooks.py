@@ -1,0 +1,59 @@
+"""What any strategy takes along: apt.txt, postBuild and start.
+
+Format: https://repo2docker.readthedocs.io/en/latest/configuration/
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from detectors.failures import Location, invalid
+from detectors.layout import Layout
+from detectors.plan import FileRef
+from detectors.source import Source, file, read, refuse_pointer
+
+NAMES = ("apt.txt", "postBuild", "start")
+
+# https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; apt takes a "-" at the end for "remove".
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Debian packages, a script of the build, a script of the session's start."""
+
+    system_packages: tuple[str, ...] = ()
+    post_build: FileRef | None = None
+    start: FileRef | None = None
+
+
+def find(source: Source, layout: Layout) -> Hooks:
+    """The hooks of a repository.
+
+    Raises BuildError with FileInvalid for what is no Debian package name, NotAFile, or LfsPointer.
+    """
+    return Hooks(
+        system_packages=_packages(source, layout.path("apt.txt")),
+        post_build=_script(source, layout.path("postBuild")),
+        start=_script(source, layout.path("start")),
+    )
+
+
+def _packages(source: Source, path: str) -> tuple[str, ...]:
+    packages: dict[str, None] = {}
+    for number, line in enumerate((read(source, path) or "").split("\n"), 1):
+        for name in line.partition("#")[0].split():
+            if not _PACKAGE.fullmatch(name):
+                problem = "lower-case letters, digits, + - and . only; no version"
+                raise invalid(Location(path, number), "a Debian package", name, problem)
+            packages[name] = None
+    return tuple(packages)
+
+
+def _script(source: Source, path: str) -> FileRef | None:
+    entry = file(source, path)
+    if entry is None:
+        return None
+    refuse_pointer(source, path, entry)
+    return FileRef(path, entry.blob)

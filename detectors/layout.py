@@ -1,0 +1,104 @@
+"""Layout: which directories of a repository a plan is made from, and what their files point at."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from detectors.failures import BuildError, DirectoryAbsent, Location, NotAFile, PathAbsent, PathOutside, invalid
+from detectors.plan import FileRef, Options
+from detectors.source import Entry, Source, find, normalise, refuse_pointer
+
+BINDER = ("binder", ".binder")
+"""Where the configuration is, first found, when it is not in the project's directory itself.
+
+https://repo2docker.readthedocs.io/en/latest/configuration/
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The two directories that count; paths from the root of the repository, "" is the root."""
+
+    project: str
+    """What local paths (`-e .`) are relative to."""
+    config: str
+    """Where configuration files are read: the project's directory, or its binder directory."""
+
+    def path(self, name: str) -> str:
+        """The path of a configuration file."""
+        return posixpath.join(self.config, name)
+
+
+def locate(source: Source, options: Options) -> Layout:
+    """The layout of a repository, or of the subdirectory asked for.
+
+    Raises BuildError with DirectoryAbsent or PathOutside.
+    """
+    project = normalise(options.subdir)
+    if not is_directory(source, project):
+        raise BuildError(DirectoryAbsent(options.subdir))
+    for name in BINDER:
+        config = posixpath.join(project, name)
+        if is_directory(source, config):
+            return Layout(project, config)
+    return Layout(project, project)
+
+
+def is_directory(source: Source, path: str) -> bool:
+    """Whether a directory is at the path, links followed."""
+    entry = find(source, path)
+    return entry is not None and entry.kind == "directory"
+
+
+def ref(source: Source, path: str) -> FileRef:
+    """A file or a directory that is known to exist, with its object's id."""
+    entry = find(source, path)
+    assert entry is not None
+    return FileRef(path, entry.blob)
+
+
+def local_path(base: str, target: str, origin: Location) -> str:
+    """Where `target`, written at `origin`, leads from the directory `base`. Raises BuildError(PathOutside)."""
+    try:
+        return normalise(posixpath.join(base, target))
+    except BuildError:
+        raise BuildError(PathOutside(origin.path, target, origin)) from None
+
+
+def local_file(source: Source, path: str, origin: Location) -> FileRef:
+    """The file that `origin` refers to. Raises BuildError with PathAbsent, NotAFile, PathOutside or LfsPointer."""
+    entry = _referred(source, path, origin)
+    if entry.kind != "file":
+        raise BuildError(NotAFile(path, entry.kind))
+    refuse_pointer(source, path, entry)
+    return FileRef(path, entry.blob)
+
+
+def local_directory(source: Source, path: str, origin: Location) -> FileRef:
+    """The directory that `origin` refers to. Raises BuildError with PathAbsent or PathOutside."""
+    entry = _referred(source, path, origin)
+    if entry.kind != "directory":
+        raise invalid(origin, "a directory of the repository", path, f"a {entry.kind}")
+    return FileRef(path, entry.blob)
+
+
+def local_package(source: Source, path: str, origin: Location) -> tuple[FileRef, bool]:
+    """The archive or the project's directory that `origin` installs, and whether it is a directory.
+
+    Raises as `local_file` does, and BuildError(FileInvalid) for a directory no installer could use.
+    """
+    if _referred(source, path, origin).kind == "file":
+        return local_file(source, path, origin), False
+    directory = local_directory(source, path, origin)
+    if not any(source.entry(posixpath.join(path, name)) for name in ("pyproject.toml", "setup.py")):
+        raise invalid(origin, "a Python project", path or ".", "it holds neither pyproject.toml nor setup.py")
+    return directory, True
+
+
+def _referred(source: Source, path: str, origin: Location) -> Entry:
+    # Asking git for a name with a line break in it is asking for trouble.
+    entry = find(source, path) if path.isprintable() else None
+    if entry is None:
+        raise BuildError(PathAbsent(path, origin))
+    return entry

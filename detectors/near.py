@@ -1,0 +1,81 @@
+"""Near misses: files that are not read, and that someone took for an environment."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+
+from detectors.layout import Layout
+from detectors.source import Entry, Source
+
+WANTED = ("environment.yml", "environment.yaml", "requirements.txt", "pyproject.toml")
+
+MAX_NAMES = 2_000
+MAX_DIRECTORIES = 100
+MAX_NEAR = 10
+"""How much of a directory is looked at, and how much of it is told."""
+
+_TABLE = (
+    (r"pyproject\.toml", "one with a [project] or a [tool.poetry] table: this one only configures tools"),
+    (r"(conda[-_]?)?env(ironment)?s?([-_].+)?\.ya?ml(\..+)?|conda\.ya?ml", "environment.yml"),
+    (r"requirements?([-_.].+)?\.(txt|in)(\..+)?", "requirements.txt"),
+    (r"pipfile(\.lock)?", "requirements.txt, as `pipenv requirements` writes it"),
+    (r"setup\.(py|cfg)", "requirements.txt with the line `-e .`"),
+    (r"uv\.lock|poetry\.lock|pdm\.lock", "beside its pyproject.toml"),
+    (r"conda-lock\.ya?ml", "beside its environment.yml"),
+    (r"(docker|container)file|docker-compose\.ya?ml", "environment.yml, requirements.txt or pyproject.toml"),
+    (r"(install|runtime)\.r|renv\.lock|description|require|project\.toml|default\.nix", "a Python environment"),
+)
+
+
+def misses(source: Source, layout: Layout) -> tuple[tuple[str, str], ...]:
+    """(path, what it should be called or where it should be) of files that come close, ten at most."""
+    entries = source.list(layout.config)
+    here = [(e.path, hint) for e in entries[:MAX_NAMES] if e.kind != "directory" and (hint := _hint(_name(e)))]
+    found = [*here, *_outside_binder(source, layout), *_one_folder_down(source, layout, entries)]
+    return tuple(found[:MAX_NEAR])
+
+
+def _hint(name: str) -> str | None:
+    for wanted in WANTED:
+        if name != wanted and _distance(name.lower(), wanted) <= 2:
+            return wanted
+    return next((hint for pattern, hint in _TABLE if re.fullmatch(pattern, name, re.IGNORECASE)), None)
+
+
+def _outside_binder(source: Source, layout: Layout) -> Iterator[tuple[str, str]]:
+    if layout.config != layout.project:
+        for path in _present(source, layout.project):
+            yield path, posixpath.join(layout.config, posixpath.basename(path))
+
+
+def _one_folder_down(source: Source, layout: Layout, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    if layout.config != layout.project:
+        return
+    directories = [entry for entry in entries if entry.kind == "directory"]
+    for directory in directories[:MAX_DIRECTORIES]:
+        for path in _present(source, directory.path):
+            yield path, f"--subdir {directory.path}"
+
+
+def _present(source: Source, directory: str) -> list[str]:
+    return [entry.path for entry in source.list(directory)[:MAX_NAMES] if _name(entry) in WANTED]
+
+
+def _name(entry: Entry) -> str:
+    return posixpath.basename(entry.path)
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters are to be added, taken away or changed; 3 stands for more than 2."""
+    if abs(len(one) - len(other)) > 2:
+        return 3
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, 1):
+        above, row = row, [number]
+        for column, wanted in enumerate(other, 1):
+            row.append(min(above[column] + 1, row[-1] + 1, above[column - 1] + (letter != wanted)))
+        if min(row) > 2:
+            return 3
+    return min(row[-1], 3)

@@ -1,0 +1,79 @@
+"""Solve and install the conda part of an environment. Runs on the Python of the Miniconda base.
+
+solve:    /request/request.json -> /lock/conda.lock (all that an installation needs),
+          /lock/explicit.txt (the list that `conda create --file` takes)
+install:  /lock/conda.lock -> $LAUNCHYARD_PREFIX
+"""
+
+import asyncio
+import datetime
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, "/tools/rattler")
+
+import rattler  # noqa: E402
+from rattler.exceptions import SolverError  # noqa: E402
+
+LOCK = Path("/lock/conda.lock")
+
+
+async def solve(inputs: dict, subdir: str) -> None:
+    configuration = rattler.ChannelConfig(os.environ["LAUNCHYARD_CHANNEL_ALIAS"])
+    channels = [rattler.Channel(name, configuration) for name in inputs["channels"]]
+    as_of = datetime.datetime.fromisoformat(inputs["as_of"].replace("Z", "+00:00")) if inputs["as_of"] else None
+    records = await rattler.solve(
+        channels,
+        [rattler.MatchSpec(spec) for spec in inputs["specs"]],
+        gateway=rattler.Gateway(cache_dir="/cache/repodata"),
+        platforms=[subdir, "noarch"],
+        virtual_packages=[virtual(name, value) for name, value in inputs["virtual_packages"].items()],
+        channel_priority=rattler.ChannelPriority.Strict,
+        exclude_newer=as_of,
+        channel_relations="disabled",
+    )
+    platform = rattler.LockPlatform(subdir)
+    lock = rattler.LockFile([platform])
+    lock.set_channels("default", [rattler.LockChannel(channel.base_url) for channel in channels])
+    for record in sorted(records, key=lambda record: record.name.normalized):
+        lock.add_conda_package("default", platform, record)
+    LOCK.parent.mkdir(exist_ok=True)
+    lock.to_path(LOCK)
+    lines = sorted(f"{record.url}#{record.md5.hex() if record.md5 else ''}".rstrip("#") for record in records)
+    Path("/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
+
+
+async def install(inputs: dict, subdir: str) -> None:
+    lock = rattler.LockFile.from_path(LOCK)
+    environment = lock.default_environment()
+    records = environment.conda_repodata_records_for_platform(rattler.LockPlatform(subdir)) or []
+    await rattler.install(
+        records,
+        os.environ["LAUNCHYARD_PREFIX"],
+        cache_dir="/cache/packages",
+        platform=rattler.Subdir(subdir),
+        execute_link_scripts=True,
+        show_progress=False,
+    )
+
+
+def virtual(name: str, value: str) -> "rattler.GenericVirtualPackage":
+    version, _, build = value.partition("=")
+    return rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), build or "0")
+
+
+def main() -> int:
+    request = json.loads(Path("/request/request.json").read_bytes())
+    action = {"solve": solve, "install": install}[sys.argv[1]]
+    try:
+        asyncio.run(action(request["inputs"], request["conda_subdir"]))
+    except SolverError as error:
+        print(f"conda cannot solve this environment:\n{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

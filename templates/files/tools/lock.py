@@ -1,0 +1,170 @@
+"""Decide versions: /request/request.json and /work (the repository's files) -> /lock.
+
+/lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
+/lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
+/lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
+
+Strategies: pip, poetry, project; and conda for the pip section of an environment.yml, whose conda
+part is in /opt/conda/envs/env already.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+LOCK = Path("/lock")
+PYLOCK = LOCK / "pylock.toml"
+KERNEL = LOCK / "pylock.kernel.toml"
+UV = "/tools/uv"
+
+
+def main() -> int:
+    request = json.loads(Path("/request/request.json").read_bytes())
+    inputs = request["inputs"]
+    LOCK.mkdir(exist_ok=True)
+    os.chdir(Path("/work", inputs["directory"]))
+    code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[request["strategy"]](inputs)
+    if code:
+        return code
+    if PYLOCK.exists():
+        finish(PYLOCK)
+    problems = lock_kernel(request["strategy"], inputs) if request["kernel"] else []
+    (LOCK / "problems.json").write_text(json.dumps(problems))
+    return 0
+
+
+def lock_pip(inputs: dict) -> int:
+    requirements = f"/work/{inputs['requirements']}"
+    if inputs["resolver"] == "uv":
+        return uv_compile(requirements, inputs, PYLOCK)
+    # pip writes paths relative to the lock, so the lock is written where the paths start.
+    beside = Path("pylock.launchyard.toml")
+    code = run(
+        python(), "-m", "pip", "lock", "--quiet", "--disable-pip-version-check", "-r", requirements, "-o", str(beside),
+        PYTHONPATH="/tools/pip",
+    )  # fmt: skip
+    if code == 0:
+        shutil.move(beside, PYLOCK)
+    return code
+
+
+def lock_poetry(inputs: dict) -> int:
+    # A virtual environment of the chosen Python: Poetry would look for one, or make one, elsewhere.
+    run(UV, "venv", "--quiet", "--python", python(), "/tmp/poetry-python")
+    environ = {
+        "VIRTUAL_ENV": "/tmp/poetry-python",
+        "PATH": f"/tmp/poetry-python/bin:{os.environ['PATH']}",
+        "POETRY_PYPI_MIRROR_URL": os.environ.get("PIP_INDEX_URL") or default_index(),
+        "POETRY_NO_INTERACTION": "1",
+    }
+    poetry = "/tools/poetry/bin/poetry"
+    if inputs["lock"] != "fresh":
+        keep = ["--no-update"] if inputs["lock"] == "stale" else []
+        if code := run(poetry, "lock", *keep, **environ):
+            return code
+    groups = [f"--with={group}" for group in inputs["groups"]]
+    extras = [f"--extras={extra}" for extra in inputs["extras"]]
+    exported = "/tmp/requirements.txt"
+    if code := run(poetry, "export", "--format=requirements.txt", "--output", exported, *groups, *extras, **environ):
+        return code
+    return uv_compile(exported, inputs, PYLOCK, "--no-deps")
+
+
+def lock_project(inputs: dict) -> int:
+    extras = [f"--extra={extra}" for extra in inputs["extras"]]
+    groups = [f"--group={group}" for group in inputs["groups"]]
+    if inputs["lock"]:
+        return run(
+            UV, "export", "--quiet", "--format=pylock.toml", "--no-emit-project", "--no-default-groups", "--no-header",
+            "--python", python(), *extras, *groups, "--output-file", str(PYLOCK),
+        )  # fmt: skip
+    return uv_compile("pyproject.toml", inputs, PYLOCK, *extras, *groups)
+
+
+def lock_conda_pip(inputs: dict) -> int:
+    """The pip section, resolved against what conda has installed: its versions are constraints."""
+    if not inputs["pip"]:
+        return 0
+    # Lines that name files are relative to the directory of environment.yml, which this is.
+    requirements = Path("requirements.launchyard.txt")
+    requirements.write_text("".join(f"{line}\n" for line in inputs["pip"]))
+    return uv_compile(str(requirements), inputs, PYLOCK, "--constraints", str(constraints("conda", installed())))
+
+
+def lock_kernel(strategy: str, inputs: dict) -> list[tuple[str, str]]:
+    """The newest ipykernel that the lock allows. Without one, the session has terminals and no notebooks."""
+    pins = {**(installed() if strategy == "conda" else {}), **packages(PYLOCK)}
+    if "ipykernel" in pins:
+        return []
+    wanted = Path("/tmp/kernel.in")
+    wanted.write_text("ipykernel\n")
+    if uv_compile(str(wanted), inputs, KERNEL, "--constraints", str(constraints("kernel", pins))):
+        KERNEL.unlink(missing_ok=True)
+        return [("kernel-unavailable", "no ipykernel fits what this environment pins: notebooks have no kernel, terminals work")]
+    finish(KERNEL)
+    return []
+
+
+def constraints(name: str, pins: dict[str, str]) -> Path:
+    path = Path(f"/tmp/{name}.constraints")
+    path.write_text("".join(f"{name}=={version}\n" for name, version in sorted(pins.items()) if version))
+    return path
+
+
+def installed() -> dict[str, str]:
+    listed = subprocess.run([UV, "pip", "list", "--format=json", "--python", python()], capture_output=True, check=True).stdout
+    return {package["name"]: package["version"] for package in json.loads(listed)}
+
+
+def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
+    as_of = [f"--exclude-newer={inputs['as_of']}"] if inputs["as_of"] else []
+    return run(
+        UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--format=pylock.toml", "--python", python(),
+        *as_of, *options, source, "--output-file", str(output),
+    )  # fmt: skip
+
+
+def finish(lock: Path) -> None:
+    """Take out what is not content: credentials in addresses; and make local directories findable and plain."""
+    text = lock.read_text()
+    text = re.sub(r"(\"[a-z+]*https?://)[^/@\"]+@", r"\1", text)
+    text = re.sub(r"^editable = true\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r", editable = true|editable = true, ", "", text)
+    here = Path.cwd()
+
+    def absolute(match: re.Match) -> str:
+        path = Path(match[2])
+        return f"{match[1]}{json.dumps(str((here / path).resolve()))}"
+
+    text = re.sub(r"(\bpath = )\"([^\"]*)\"", absolute, text)
+    lock.write_text(text)
+
+
+def packages(lock: Path) -> dict[str, str]:
+    document = tomllib.loads(lock.read_text()) if lock.exists() else {}
+    return {package["name"]: package.get("version", "") for package in document.get("packages", [])}
+
+
+def python() -> str:
+    return os.environ["LAUNCHYARD_PYTHON"]
+
+
+def default_index() -> str:
+    """Poetry's own source asks an interface that mirrors lack; the simple one is served by every index."""
+    sys.path.append("/tools/pip")
+    from pip._internal.models.index import PyPI
+
+    return PyPI.simple_url + "/"
+
+
+def run(*command: str, **environ: str) -> int:
+    return subprocess.run(command, env={**os.environ, **environ}).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+"""`python -m tests.refresh`: writes every golden file of fixtures/repos anew. Read the diff before committing it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tests.repositories import fixtures
+
+
+def main() -> int:
+    """Returns how many fixtures came to the other kind of outcome; those keep what they have."""
+    turned = 0
+    for fixture in fixtures():
+        name, document = fixture.outcome()
+        if fixture.golden.name != name:
+            print(f"{fixture.name}: expected {fixture.golden.name}, came to {document}", file=sys.stderr)
+            turned += 1
+            continue
+        fixture.golden.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    return turned
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
