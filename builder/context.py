@@ -25,6 +25,8 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 """What may follow FROM; stricter than https://github.com/distribution/reference, which a setting has to pass."""
 
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2")
+
 Content = bytes | Entry
 """Bytes made here, or an entry of the repository, which is read when the context is written."""
 
@@ -97,6 +99,7 @@ def environment(plan: Plan, frontend: str, source: Source, settings: Settings) -
         python_base=_python_base(plan, settings),
         conda_base=reference(settings.bases.conda),
         cache_id="launchyard",
+        installs_files=bool(plan.trees) or any(file.path.endswith(_ARCHIVES) for file in plan.files),
     )
     return Context(dockerfile, dict(_files(plan, frontend, source, settings)))
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,12 +64,9 @@ class Git:
         return bytes(content[:-1])
 
     def close(self) -> None:
-        """End the process that reads objects, if there is one."""
+        """End the process that reads objects, if there is one; it ends with this object at the latest."""
         if self._reader:
-            assert self._reader.stdin and self._reader.stdout
-            self._reader.stdin.close()
-            _kill(self._reader)
-            self._reader.stdout.close()
+            self._ending()
             self._reader = None
 
     def _start_reader(self) -> subprocess.Popen[bytes]:
@@ -79,6 +77,7 @@ class Git:
                 env=self._environ, bufsize=0, start_new_session=True,
                 preexec_fn=_bound_files(self._settings),
             )  # fmt: skip
+            self._ending = weakref.finalize(self, _end_reader, self._reader)
         return self._reader
 
     def _receive(self, size: int, deadline: float) -> bytes:
@@ -148,6 +147,13 @@ def _bound_files(settings: Settings):  # type: ignore[no-untyped-def]
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return bound
+
+
+def _end_reader(reader: subprocess.Popen[bytes]) -> None:
+    assert reader.stdin and reader.stdout
+    reader.stdin.close()
+    _kill(reader)
+    reader.stdout.close()
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,23 +12,22 @@ from detectors.failures import Location, invalid
 
 _OPERATOR = r"(?:==|!=|~=|>=|<=|=|>|<)"
 _VERSION = r"[0-9A-Za-z_.*+!-]+"
-_ONE = rf"(?:{_OPERATOR}\s*)?{_VERSION}"
+_ONE = rf"(?:{_OPERATOR}[ \t]*)?{_VERSION}"
 
 _SPEC = re.compile(
     rf"""
     (?:(?P<channel>[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_.-]+)*)::)?
     (?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)
     (?:
-        \s*={{1,2}}\s*(?P<version>{_VERSION})\s*=\s*(?P<build>[A-Za-z0-9_.*+]+)
-      | \s*(?P<range>{_OPERATOR}\s*{_VERSION}(?:\s*[,|]\s*{_ONE})*)
-      | \s+(?P<bare>{_VERSION}(?:\s*[,|]\s*{_ONE})*)(?:\s+(?P<bare_build>[A-Za-z0-9_.*+]+))?
+        [ \t]*={{1,2}}[ \t]*(?P<version>{_VERSION})[ \t]*=[ \t]*(?P<build>[A-Za-z0-9_.*+]+)
+      | [ \t]*(?P<range>{_OPERATOR}[ \t]*{_VERSION}(?:[ \t]*[,|][ \t]*{_ONE})*)
+      | [ \t]+(?P<bare>{_VERSION}(?:[ \t]*[,|][ \t]*{_ONE})*)(?:[ \t]+(?P<bare_build>[A-Za-z0-9_.*+]+))?
     )?
     """,
     re.VERBOSE,
 )
 
-_FUZZY = re.compile(r"=(?!=)\s*([0-9][0-9A-Za-z.]*?)(?:\.\*)?")
-_EXACT = re.compile(r"==\s*([0-9][0-9A-Za-z.]*)")
+_SINGLE = re.compile(r"={0,2}([0-9][0-9A-Za-z.]*?)(?:\.\*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,9 @@ class MatchSpec:
 
 def parse(text: str, location: Location) -> MatchSpec:
     """Read one spec. Raises BuildError(FileInvalid) for whatever the strict pattern does not accept."""
-    text = text.strip()
     if len(text) > 300:
         raise invalid(location, "a conda package", text, "longer than 300 characters")
-    match = _SPEC.fullmatch(text)
+    match = _SPEC.fullmatch(text.strip())
     if match is None:
         problem = (
             "the form with brackets is not read; write name>=1.0,<2"
@@ -58,11 +56,11 @@ def parse(text: str, location: Location) -> MatchSpec:
     name = match["name"].lower()
     prefix = f"{match['channel']}::{name}" if match["channel"] else name
     if match["build"]:
-        return MatchSpec(name, f"{prefix}={match['version']}={match['build']}", _plain(f"=={match['version']}"))
+        return MatchSpec(name, f"{prefix}={match['version']}={match['build']}", _plain(match["version"]))
     if match["bare"]:
         build = f" {match['bare_build']}" if match["bare_build"] else ""
         bare = _tight(match["bare"])
-        return MatchSpec(name, f"{prefix} {bare}{build}", _plain(f"={bare}") if bare[0].isdigit() else bare)
+        return MatchSpec(name, f"{prefix} {bare}{build}", _plain(bare))
     version = _tight(match["range"] or "")
     return MatchSpec(name, f"{prefix}{version}", _plain(version))
 
@@ -71,7 +69,7 @@ def _plain(version: str) -> str:
     """The version alone where it is only one, "" where it is any."""
     if version in ("*", "=*", "==*"):
         return ""
-    match = _FUZZY.fullmatch(version) or _EXACT.fullmatch(version)
+    match = _SINGLE.fullmatch(version)
     return match[1] if match else version
 
 

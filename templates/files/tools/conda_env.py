@@ -15,13 +15,14 @@ from pathlib import Path
 sys.path.insert(0, "/tools/rattler")
 
 import rattler  # noqa: E402
-from rattler.exceptions import SolverError  # noqa: E402
+from rattler.exceptions import GatewayError, SolverError  # noqa: E402
+from rattler.package.build_string import BuildString  # noqa: E402
 
 LOCK = Path("/lock/conda.lock")
 
 
 async def solve(inputs: dict, subdir: str) -> None:
-    configuration = rattler.ChannelConfig(os.environ["LAUNCHYARD_CHANNEL_ALIAS"])
+    configuration = rattler.ChannelConfig(os.environ["LAUNCHYARD_CHANNEL_ALIAS"].rstrip("/") + "/")
     channels = [rattler.Channel(name, configuration) for name in inputs["channels"]]
     as_of = datetime.datetime.fromisoformat(inputs["as_of"].replace("Z", "+00:00")) if inputs["as_of"] else None
     records = await rattler.solve(
@@ -61,7 +62,7 @@ async def install(inputs: dict, subdir: str) -> None:
 
 def virtual(name: str, value: str) -> "rattler.GenericVirtualPackage":
     version, _, build = value.partition("=")
-    return rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), build or "0")
+    return rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), BuildString(build or "0"))
 
 
 def main() -> int:
@@ -71,6 +72,9 @@ def main() -> int:
         asyncio.run(action(request["inputs"], request["conda_subdir"]))
     except SolverError as error:
         print(f"conda cannot solve this environment:\n{error}", file=sys.stderr)
+        return 1
+    except GatewayError as error:
+        print(f"a conda channel cannot be read:\n{error}", file=sys.stderr)
         return 1
     return 0
 

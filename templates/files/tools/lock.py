@@ -133,6 +133,7 @@ def finish(lock: Path) -> None:
     """Take out what is not content: credentials in addresses; and make local directories findable and plain."""
     text = lock.read_text()
     text = re.sub(r"(\"[a-z+]*https?://)[^/@\"]+@", r"\1", text)
+    text = re.sub(r"\burl = \"file://(/[^\"]*)\"", r'path = "\1"', text)
     text = re.sub(r"^editable = true\n", "", text, flags=re.MULTILINE)
     text = re.sub(r", editable = true|editable = true, ", "", text)
     here = Path.cwd()

@@ -1,0 +1,91 @@
+"""What tests of several packages share: a git repository made of files, and images made of repositories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.address import Address
+from builder.build import Wish, build, plan
+from builder.buildkit import BuildKit
+from builder.records import Built
+from builder.settings import Settings, load
+from detectors.plan import Options
+
+PREFIX = "launchyard-test"
+"""Where images of tests are named, so that they are told from a person's own."""
+
+MakeRepository = Callable[..., Path]
+
+
+def git(directory: Path, *arguments: str) -> str:
+    """Run git as nobody in particular; what it prints."""
+    environ = {
+        **os.environ,
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": "2024-05-01T12:00:00Z",
+        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": "2024-05-01T12:00:00Z",
+    }  # fmt: skip
+    done = subprocess.run(["git", *arguments], cwd=directory, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def commit(directory: Path, message: str = "work") -> str:
+    """Commit everything that lies in a directory; the commit's id."""
+    if not (directory / ".git").exists():
+        git(directory, "init", "--quiet", "--initial-branch=main")
+    git(directory, "add", "--all", "--force")
+    git(directory, "commit", "--quiet", "--allow-empty", f"--message={message}")
+    return git(directory, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def make_repository(tmp_path: Path) -> MakeRepository:
+    """A function from files, or a directory, to a committed git repository."""
+
+    def make(files: Mapping[str, str] | Path, name: str = "repository") -> Path:
+        directory = tmp_path / name
+        if isinstance(files, Path):
+            shutil.copytree(files, directory, symlinks=True)
+        else:
+            for path, text in files.items():
+                (directory / path).parent.mkdir(parents=True, exist_ok=True)
+                (directory / path).write_text(text)
+        commit(directory)
+        return directory
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine() -> BuildKit:
+    """The real engine. Tests that need one fail where none answers: `make engine` starts one."""
+    engine = BuildKit()
+    engine.inspect("launchyard-nothing")
+    return engine
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The settings in force, with images under a name of the tests' own."""
+    return replace(load(), image_prefix=PREFIX)
+
+
+def build_image(
+    repository: Path,
+    engine: BuildKit,
+    settings: Settings,
+    *,
+    frontend: str = "jupyterlab",
+    options: Options | None = None,
+    wish: Wish | None = None,
+) -> Built:
+    """Build a local repository as `launchyard build` does."""
+    planned = plan(Address(str(repository), repository), None, options or Options(), frontend, settings)
+    return build(planned, wish or Wish(), engine, settings, lambda event: None)

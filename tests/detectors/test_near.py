@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.layout import Layout
+from detectors.near import misses
+from detectors.source import MappingSource
+from tests.detectors.asking import within_a_second
+
+
+def near(*paths: str, config: str = "") -> tuple[tuple[str, str], ...]:
+    return misses(MappingSource(dict.fromkeys(paths, "")), Layout("", config))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("enviroment.yml", "environment.yml"),
+        ("Environment.yml", "environment.yml"),
+        ("environment.yaml.txt", "environment.yml"),
+        ("environment-dev.yml", "environment.yml"),
+        ("env.yaml", "environment.yml"),
+        ("conda.yml", "environment.yml"),
+        ("requirement.txt", "requirements.txt"),
+        ("requirements.text", "requirements.txt"),
+        ("requirments.txt", "requirements.txt"),
+        ("requirements-dev.txt", "requirements.txt"),
+        ("requirements.in", "requirements.txt"),
+        ("pyproject.tml", "pyproject.toml"),
+    ],
+)
+def test_misspelt_name_is_told_the_right_one(name: str, wanted: str) -> None:
+    assert near(name, "README.md") == ((name, wanted),)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Pipfile", "setup.py", "setup.cfg", "uv.lock", "Dockerfile", "pyproject.toml", "conda-lock.yml", "renv.lock"],
+)
+def test_file_of_another_tool_is_told_what_to_write(name: str) -> None:
+    assert [path for path, _ in near(name)] == [name]
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "main.py", "environments.csv", "requests.txt", "project.txt", "data.yml"]
+)
+def test_other_files_are_not_near(name: str) -> None:
+    assert near(name) == ()
+
+
+def test_one_folder_down_names_the_option() -> None:
+    assert near("week1/environment.yml", "week2/deep/requirements.txt") == (
+        ("week1/environment.yml", "--subdir week1"),
+    )
+
+
+def test_beside_a_binder_directory_names_the_place_in_it() -> None:
+    assert near("binder/apt.txt", "requirements.txt", config="binder") == (
+        ("requirements.txt", "binder/requirements.txt"),
+    )
+
+
+def test_no_more_than_ten_are_named() -> None:
+    assert len(near(*(f"requirements-{n}.txt" for n in range(50)))) == 10
+
+
+@given(st.lists(st.text(alphabet="environmtqus.ylxp", min_size=1, max_size=20), max_size=10, unique=True))
+@within_a_second
+def test_any_names_are_compared(names: list[str]) -> None:
+    for path, hint in near(*(name for name in names if name.strip("."))):
+        assert path in names and hint
