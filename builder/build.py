@@ -145,7 +145,7 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         planned.commit.source.fetch_all()
     request = BuildRequest(
         write_context=lambda stream: planned.context.write_tar(stream, planned.commit.source, settings.limits.source_size),
-        labels=_labels(planned, settings),
+        labels=image_labels(planned, settings),
         arguments={"FRESH": str(time.time_ns())} if wish.rebuild else {},
         secrets=secrets(settings),
         timeout=settings.limits.build_time,
@@ -185,7 +185,8 @@ def _reused(planned: Planned, name: str, image: Image, reason: str, began: float
     immutable = [tag for tag in image.tags if f":{short}-" in tag]
     lock = immutable[0].rpartition("-")[2] if immutable else hashlib.sha256(engine.read(image.id, ENVIRONMENT)["lock.json"]).hexdigest()
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
-    _tag(image.id, reference, planned, name, engine, image.tags)
+    # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
+    _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
     return Built(reference, image.id, image.digest, image.size, planned.key, planned.commit.id, lock, True, reason,
                  time.time() - began, warnings=planned.plan.warnings)  # fmt: skip
 
@@ -214,7 +215,7 @@ def check_reference(text: str) -> str:
     return text
 
 
-def _labels(planned: Planned, settings: Settings) -> dict[str, str]:
+def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
     """OCI's and Launchyard's own labels. What depends on the commit is here only when the source is inside."""
     plan_ = planned.plan
     essence = {"strategy": plan_.strategy, "python": asdict(plan_.python), "requested": plan_.requested,

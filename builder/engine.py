@@ -44,6 +44,8 @@ class Step:
     completed: float | None = None
     cached: bool = False
     error: str = ""
+    parent: str = ""
+    """Which of the images that builds stand on it belongs to; empty for the environment's own."""
 
 
 @dataclass(frozen=True, slots=True)

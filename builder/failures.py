@@ -90,6 +90,13 @@ class RefInvalid:
 
 
 @dataclass(frozen=True, slots=True)
+class DateInvalid:
+    """A date to resolve versions by that is none."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TooLarge:
     """Something of the repository is over a limit. Bytes."""
 
@@ -212,6 +219,20 @@ class PushFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionExists:
+    """A session of this name is running already."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortTaken:
+    """Another program listens on the port that was asked for."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionAbsent:
     name: str
     running: tuple[str, ...]
@@ -222,6 +243,7 @@ class SessionEnded:
     """A session that ended, or never answered, while it was waited for."""
 
     reason: str
+    """What it did: "ended with exit code 1", "did not answer within 60 s"."""
     lines: tuple[str, ...]
 
 
@@ -379,6 +401,13 @@ def _of_address(failure: object) -> _Words | None:
                 ("Give the plain name, such as main or v1.2, or a commit's 40 digits.",),
                 Blame.REPOSITORY,
             )
+        case DateInvalid():
+            return (
+                "This is not a date",
+                failure.text,
+                ("Give a date such as 2021-06-01, a time such as 2021-06-01T12:00:00Z, or the word commit.",),
+                Blame.USAGE,
+            )
         case TooLarge():
             return (
                 f"{failure.what} is too large",
@@ -506,7 +535,7 @@ def _of_image(failure: object) -> _Words | None:
             return (
                 f"There is no image {failure.reference}",
                 failure.reference,
-                ("Build it first: launchyard build REPOSITORY.",),
+                ("Build it first: launchyard build REPOSITORY.", "A repository is named by its whole address, https://…, or by a path."),
                 Blame.USAGE,
             )
         case ImageForeign():
@@ -530,6 +559,20 @@ def _of_image(failure: object) -> _Words | None:
                 ("Check that the registry is reachable and that `docker login` was done for it.",),
                 Blame.OUTSIDE,
             )
+        case SessionExists():
+            return (
+                f"There is a session {failure.name} already",
+                failure.name,
+                (f"`launchyard stop {failure.name}` ends it; or give another --name.",),
+                Blame.USAGE,
+            )
+        case PortTaken():
+            return (
+                f"The port {failure.port} is taken",
+                f"127.0.0.1:{failure.port}",
+                ("Give another --port, or leave it out to get a free one.",),
+                Blame.OUTSIDE,
+            )
         case SessionAbsent():
             return (
                 f"There is no session {failure.name}",
@@ -539,7 +582,7 @@ def _of_image(failure: object) -> _Words | None:
             )
         case SessionEnded():
             return (
-                f"The session did not start: {failure.reason}",
+                f"The session {failure.reason}",
                 "\n".join(failure.lines),
                 ("The lines above are the session's own last words.",),
                 Blame.REPOSITORY,

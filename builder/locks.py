@@ -21,22 +21,36 @@ def held(path: Path, seconds: float) -> Iterator[bool]:
     Raises LockTimeout.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor, waited = _acquire(path, time.monotonic() + seconds)
     try:
-        yield _acquire(descriptor, path, seconds)
+        yield waited
     finally:
         os.close(descriptor)
 
 
-def _acquire(descriptor: int, path: Path, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+def _acquire(path: Path, deadline: float) -> tuple[int, bool]:
     waited = False
     while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return waited
+            if _is_at(descriptor, path):
+                return descriptor, waited
         except BlockingIOError:
             if time.monotonic() > deadline:
+                os.close(descriptor)
                 raise LockTimeout(str(path)) from None
             waited = True
             time.sleep(0.05)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one of that name: `prune` removes lock files that are old."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from builder.context import TEMPLATES, Content, Context, reference, render
-from builder.engine import BuildRequest, Engine, Report
+from builder.engine import BuildRequest, Engine, Report, Step
 from builder.failures import FrontendUnavailable, SettingsInvalid
-from builder.identity import digest_of
+from builder.identity import LABEL, digest_of
 from builder.locks import held
 from builder.settings import Settings
 from detectors.failures import BuildError
@@ -58,13 +58,18 @@ def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: dict[str
         image = engine.build(
             BuildRequest(
                 write_context=lambda stream: context.write_tar(stream, None, 0),
-                labels={"io.launchyard.parent": parent.name},
+                labels=labels(parent),
                 secrets=secrets,
                 timeout=settings.limits.build_time,
             ),
-            report,
+            lambda event: report(replace(event, parent=parent.name) if isinstance(event, Step) else event),
         )
         engine.tag(image, parent.reference)
+
+
+def labels(parent: Parent) -> dict[str, str]:
+    """The labels that a parent is built with."""
+    return {LABEL + "parent": parent.name}
 
 
 @cache

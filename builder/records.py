@@ -61,6 +61,18 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Inventory:
+    """What is in an image, and what its build warned of."""
+
+    packages: tuple[Package, ...]
+    """By name."""
+    warnings: tuple[Warned, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """What one image has that another has not."""
 

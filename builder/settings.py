@@ -108,6 +108,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
 
+NOT_SETTINGS = ("CONFIG", "DEBUG")
+"""Variables that say where the settings are, and that tracebacks are wanted."""
+
 LISTS = ("ALLOWED_HOSTS", "INDEX__EXTRA")
 """Variables that hold a list: JSON, or names between commas."""
 
@@ -118,9 +121,9 @@ def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None)
 
     Raises BuildError(SettingsInvalid) with each place at fault.
     """
-    file = _file(environ, directory or Path.cwd())
+    file = file_in_use(environ, directory)
     text = file.read_bytes() if file else b""
-    variables = {k: v for k, v in environ.items() if k.startswith(PREFIX) and k != PREFIX + "CONFIG"}
+    variables = {k: v for k, v in environ.items() if k.startswith(PREFIX) and k.removeprefix(PREFIX) not in NOT_SETTINGS}
     if not text and not variables:
         return _DEFAULTS
     seen = hashlib.sha256(repr((_OWN_VERSION, text, sorted(variables.items()))).encode()).hexdigest()
@@ -215,13 +218,14 @@ def _remember(memory: Path, document: Mapping[str, Any]) -> None:
         print(f"launchyard: cannot remember the settings: {error}", file=sys.stderr)
 
 
-def _file(environ: Mapping[str, str], directory: Path) -> Path | None:
+def file_in_use(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Path | None:
+    """The settings file that `load` reads, None for none. Raises BuildError(SettingsInvalid)."""
     if named := environ.get(PREFIX + "CONFIG"):
         if not Path(named).is_file():
             raise BuildError(SettingsInvalid(((PREFIX + "CONFIG", f"there is no file {named}"),)))
         return Path(named)
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    candidates = (directory / "launchyard.toml", home / "launchyard" / "launchyard.toml")
+    candidates = ((directory or Path.cwd()) / "launchyard.toml", home / "launchyard" / "launchyard.toml")
     return next((c for c in candidates if c.is_file()), None)
 
 

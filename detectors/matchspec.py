@@ -47,12 +47,9 @@ def parse(text: str, location: Location) -> MatchSpec:
         raise invalid(location, "a conda package", text, "longer than 300 characters")
     match = _SPEC.fullmatch(text.strip())
     if match is None:
-        problem = (
-            "the form with brackets is not read; write name>=1.0,<2"
-            if "[" in text
-            else ("not of the form name=version, name>=version or channel::name=version")
-        )
-        raise invalid(location, "a conda package", text, problem)
+        forms = "not of the form name=version, name>=version or channel::name=version"
+        brackets = "the form with brackets is not read; write name>=1.0,<2"
+        raise invalid(location, "a conda package", text, brackets if "[" in text else forms)
     name = match["name"].lower()
     prefix = f"{match['channel']}::{name}" if match["channel"] else name
     if match["build"]:

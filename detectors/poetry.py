@@ -120,7 +120,7 @@ class _Dependency:
 
 
 def _dependencies(document: Document) -> Iterator[_Dependency]:
-    from detectors.requirements import check_url
+    from detectors.requirement import check_url
 
     for group, keys in _tables(document):
         for name, value in document.table(*keys).items():
@@ -190,9 +190,7 @@ def _lock(source: Source, layout: Layout, document: Document) -> tuple[str, tupl
     if major not in ("1", "2") or not minor.isdecimal():
         raise lock.invalid(("metadata", "lock-version"), "a poetry.lock", version, "its version is not 1.x or 2.x")
     warnings: tuple[Warned, ...] = ()
-    if (major, minor) == ("2", "0") or major == "1":
-        pass
-    else:
+    if major == "2" and minor != "0":
         warnings += (Warned("poetry-lock-newer", f"{path} has version {version}; Poetry 1.8 reads it as 2.0"),)
     if lock.string("metadata", "content-hash") == content_hash(document):
         return "fresh", warnings
@@ -201,7 +199,7 @@ def _lock(source: Source, layout: Layout, document: Document) -> tuple[str, tupl
 
 
 def _sources(document: Document) -> tuple[list[str], tuple[Warned, ...]]:
-    from detectors.requirements import check_url
+    from detectors.requirement import check_url
 
     urls = []
     for table in document.tables(*POETRY, "source"):

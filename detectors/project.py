@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from detectors import gpu, pyproject, python
-from detectors.failures import Location
+from detectors.failures import Location, invalid
 from detectors.gpu import Named
 from detectors.layout import Layout, locate, ref
 from detectors.plan import Evidence, FileRef, Ignored, Options, Plan, Warned
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from detectors.tomlfile import Document
 
 UV = ("tool", "uv")
+
+MAX_REQUIREMENTS = 2_000
+"""Of a project with the extras and groups asked for; people write some 200."""
 
 CPU_INDEX = (
     f'add a [[tool.uv.index]] with url = "{gpu.CPU_INDEX}" and explicit = true, and name it in [tool.uv.sources]'
@@ -81,11 +84,14 @@ def _check(document: Document) -> None:
 
 
 def _dependencies(document: Document, groups: list[str], extras: list[str]) -> tuple[list[Named], list[str]]:
-    from detectors.requirements import requirement
+    from detectors.requirement import requirement
 
     elsewhere = document.table(*UV, "sources")
-    named, requested = [], []
+    named: list[Named] = []
+    requested: list[str] = []
     for text, location in _texts(document, groups, extras):
+        if len(requested) == MAX_REQUIREMENTS:
+            raise invalid(location, "a project", text, f"more than {MAX_REQUIREMENTS} requirements")
         parsed = requirement(text, location)
         requested.append(text)
         if not parsed.url and parsed.name not in elsewhere:
@@ -116,7 +122,7 @@ def _texts(document: Document, groups: list[str], extras: list[str]) -> Iterator
 
 def _local_paths(document: Document) -> Iterator[tuple[str, Location]]:
     """Where `[tool.uv.sources]` point into the repository. Raises for a git source that is not https."""
-    from detectors.requirements import check_url
+    from detectors.requirement import check_url
 
     for name, value in document.table(*UV, "sources").items():
         location = document.location(*UV, "sources", name)
@@ -169,7 +175,7 @@ def _lock(source: Source, layout: Layout) -> tuple[FileRef, ...]:
 
 
 def _indexes(document: Document) -> tuple[list[str], tuple[Warned, ...]]:
-    from detectors.requirements import check_url
+    from detectors.requirement import check_url
 
     urls = [str(table.get("url", "")) for table in document.tables(*UV, "index")]
     urls += [url for url in [document.string(*UV, "index-url")] if url]

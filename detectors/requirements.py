@@ -10,30 +10,23 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from detectors.failures import BuildError, Location, PathAbsent, invalid
 from detectors.gpu import Named
 from detectors.layout import is_directory, local_directory, local_file, local_package, local_path
 from detectors.plan import FileRef, Warned
+from detectors.requirement import check_url, requirement
 from detectors.source import Source, read
-
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
 
 MAX_FILES = 50
 MAX_LINES = 20_000
 """Requirements and options, over all files; the largest compiled files seen have some 2,000 packages."""
 
-MAX_REQUIREMENT = 2_000
-"""Characters of one requirement without its hashes."""
+MAX_QUOTED = 10_000
+"""Characters of a line with quotes: splitting those takes time by the square of their number."""
 
 ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar")
 
-URL_SCHEMES = ("https", "http", "git+https")
-"""What a build may reach: no other transport has a way in without a key or a host's file."""
-
-_REQUIREMENT = "a requirement"
 _ALIASES = {
     "-r": "--requirement",
     "-c": "--constraint",
@@ -57,8 +50,6 @@ _OPTION = re.compile(r"(?:^|(?<=\s))-")
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
-_SINGLE_EQUALS = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?=(?!=)")
-_AUTHORITY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:.]+\](?::[0-9]+)?")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
 
 
@@ -98,39 +89,6 @@ def parse_lines(source: Source, path: str, directory: str, lines: Iterable[tuple
     reader = _Reader(source, directory)
     reader.lines(path, lines)
     return reader.result()
-
-
-def check_url(url: str, location: Location, schemes: tuple[str, ...] = URL_SCHEMES) -> None:
-    """Raises BuildError(FileInvalid) for a URL that a build cannot reach, or that holds credentials."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme.lower() not in schemes:
-        of_repository = scheme.lower().startswith("file")
-        instead = "a path of the repository is written as ./path"
-        raise invalid(location, "a URL", url, instead if of_repository else f"none of {', '.join(schemes)}")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in authority:
-        raise invalid(location, "a URL", url, "it holds credentials, and everyone can read them")
-    if not _AUTHORITY.fullmatch(authority):
-        raise invalid(location, "a URL", url, "it names no host")
-
-
-def requirement(text: str, location: Location) -> Requirement:
-    """A requirement as packaging reads it, its URL checked. Raises BuildError(FileInvalid)."""
-    if len(text) > MAX_REQUIREMENT:
-        raise invalid(location, _REQUIREMENT, text, f"longer than {MAX_REQUIREMENT} characters")
-    # Late: it is slow to import, and where only addresses are checked it is not needed.
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        parsed = Requirement(text)
-    except InvalidRequirement as error:
-        problem = "a single = where == is meant" if _SINGLE_EQUALS.match(text) else str(error)
-        raise invalid(location, _REQUIREMENT, text, problem) from None
-    except RecursionError:
-        raise invalid(location, _REQUIREMENT, text, "nested too deep") from None
-    if parsed.url:
-        check_url(parsed.url, location)
-    return parsed
 
 
 class _Reader:
@@ -179,7 +137,7 @@ class _Reader:
             if self._count > MAX_LINES:
                 raise invalid(location, "requirements", line, f"more than {MAX_LINES} lines")
             if _VARIABLE.search(line):
-                raise invalid(location, _REQUIREMENT, line, "variables of the environment are not filled in")
+                raise invalid(location, "a requirement", line, "variables of the environment are not filled in")
             start = _OPTION.search(line)
             text, options = (line[: start.start()].rstrip(), line[start.start() :]) if start else (line, "")
             if text:
@@ -292,10 +250,7 @@ def _logical(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
 
 def _options(text: str, location: Location) -> Iterator[tuple[str, str]]:
     """Options by their long names, each with its value, "" for one that takes none."""
-    try:
-        tokens = iter(shlex.split(text))
-    except ValueError as error:
-        raise invalid(location, "an option", text, str(error)) from None
+    tokens = iter(_tokens(text, location))
     for token in tokens:
         name, separator, value = token.partition("=") if token.startswith("--") else (token[:2], "", token[2:])
         name = _ALIASES.get(name, name)
@@ -308,6 +263,17 @@ def _options(text: str, location: Location) -> Iterator[tuple[str, str]]:
             yield name, value
         else:
             raise invalid(location, "an option", token, "not an option of a requirements file")
+
+
+def _tokens(text: str, location: Location) -> list[str]:
+    if not {"'", '"', "\\"} & set(text):
+        return text.split()
+    if len(text) > MAX_QUOTED:
+        raise invalid(location, "an option", text, f"quotes in more than {MAX_QUOTED} characters")
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise invalid(location, "an option", text, str(error)) from None
 
 
 def _looks_local(text: str) -> bool:

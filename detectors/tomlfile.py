@@ -14,7 +14,7 @@ class Document:
     """A parsed TOML file. Keys are given as a path: `("tool", "poetry", "dependencies")`."""
 
     def __init__(self, path: str, text: str) -> None:
-        """Raises BuildError(FileInvalid) with line and column."""
+        """Parse the text of the file at a path. Raises BuildError(FileInvalid) with line and column."""
         self.path = path
         self.text = text
         try:
@@ -67,8 +67,8 @@ class Document:
         else:
             return Location(self.path)
         if holding:
-            below = self.text.split("\n")[line - 1 :]
-            line = next((n for n, text in enumerate(below, line) if holding in text), line)
+            below = range(line, len(self._text_lines) + 1)
+            line = next((n for n in below if holding in self._text_lines[n - 1]), line)
         return Location(self.path, line)
 
     def invalid(self, keys: tuple[str, ...], format: str, found: str, problem: str, holding: str = "") -> BuildError:
@@ -76,12 +76,16 @@ class Document:
         return invalid(self.location(*keys, holding=holding), format, found, problem)
 
     @cached_property
+    def _text_lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
     def _lines(self) -> dict[tuple[str, ...], int]:
         # The parser keeps no positions. Reading line by line errs only inside multi-line strings,
         # and then only in the line that a message names.
         lines: dict[tuple[str, ...], int] = {}
         header: tuple[str, ...] = ()
-        for number, line in enumerate(self.text.split("\n"), 1):
+        for number, line in enumerate(self._text_lines, 1):
             if line.lstrip().startswith("["):
                 header = _keys(line.partition("#")[0].strip(" \t[]"))
                 for end in range(1, len(header) + 1):
@@ -92,7 +96,7 @@ class Document:
 
     def _failure(self, error: Exception) -> BuildError:
         line: int = getattr(error, "lineno", 0)
-        found = "".join(self.text.split("\n")[line - 1 : line]) if line else ""
+        found = self._text_lines[line - 1] if line else ""
         problem: str = getattr(error, "msg", None) or str(error)
         return invalid(Location(self.path, line, getattr(error, "colno", 0)), "TOML", found, problem)
 

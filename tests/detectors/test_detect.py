@@ -44,7 +44,8 @@ def test_first_match_wins_and_the_rest_is_named(names: list[str], strategy: str,
 def test_strategy_without_its_file_is_refused(strategy: str) -> None:
     found = failure({"README.md": ""}, strategy=strategy)
     assert isinstance(found, StrategyAbsent)
-    assert found.strategy == strategy and found.wants
+    assert found.strategy == strategy
+    assert found.wants
 
 
 def test_file_that_the_winner_reads_is_not_ignored() -> None:
@@ -75,7 +76,8 @@ def test_hooks_come_with_any_strategy() -> None:
     for name, content in {"environment.yml": CONDA, "requirements.txt": "six", "pyproject.toml": POETRY}.items():
         result = plan({name: content, **hooks})
         assert result.system_packages == ("tree",)
-        assert result.post_build is not None and result.start is not None
+        assert result.post_build is not None
+        assert result.start is not None
         assert result.needs_source
 
 

@@ -39,7 +39,8 @@ def test_name_that_is_no_package_is_refused_with_its_line(name: str) -> None:
 def test_scripts_are_pinned_where_the_configuration_is(name: str) -> None:
     found = find({f"binder/{name}": b"\x00binary", name: "elsewhere"}, "binder")
     script = found.post_build if name == "postBuild" else found.start
-    assert script is not None and script.path == f"binder/{name}"
+    assert script is not None
+    assert script.path == f"binder/{name}"
 
 
 @pytest.mark.parametrize("name", ["postBuild", "start", "apt.txt"])

@@ -60,7 +60,8 @@ def test_solver_understands_what_is_accepted(normal: str) -> None:
 )
 def test_anything_else_is_refused_with_its_place(text: str) -> None:
     failure = failure_of(lambda: parse(text, HERE))
-    assert isinstance(failure, FileInvalid) and failure.location == HERE
+    assert isinstance(failure, FileInvalid)
+    assert failure.location == HERE
 
 
 def test_brackets_are_refused_with_the_form_to_write() -> None:

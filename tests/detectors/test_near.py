@@ -70,4 +70,5 @@ def test_no_more_than_ten_are_named() -> None:
 @within_a_second
 def test_any_names_are_compared(names: list[str]) -> None:
     for path, hint in near(*(name for name in names if name.strip("."))):
-        assert path in names and hint
+        assert path in names
+        assert hint

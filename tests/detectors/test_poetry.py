@@ -87,7 +87,8 @@ def test_lock_versions_that_are_read(version: str, warnings: list[str]) -> None:
 )
 def test_lock_that_cannot_be_read_is_refused(text: str) -> None:
     found = refused(HEAD + PYTHON, {"poetry.lock": text})
-    assert isinstance(found, FileInvalid) and found.location.path == "poetry.lock"
+    assert isinstance(found, FileInvalid)
+    assert found.location.path == "poetry.lock"
 
 
 @pytest.mark.parametrize(
@@ -100,25 +101,29 @@ def test_python_is_the_nearest_that_is_allowed(text: str, value: str) -> None:
 
 def test_python_that_nothing_fits_is_refused() -> None:
     found = refused(HEAD + "[tool.poetry.dependencies]\npython = '^2.7'\n")
-    assert isinstance(found, PythonUnavailable) and found.origin == "pyproject.toml:4"
+    assert isinstance(found, PythonUnavailable)
+    assert found.origin == "pyproject.toml:4"
 
 
 @pytest.mark.parametrize("python", ["'three'", "3.9", "[]"])
 def test_python_of_another_syntax_is_refused(python: str) -> None:
     found = refused(HEAD + f"[tool.poetry.dependencies]\npython = {python}\n")
-    assert isinstance(found, FileInvalid) and found.location == Location("pyproject.toml", 4)
+    assert isinstance(found, FileInvalid)
+    assert found.location == Location("pyproject.toml", 4)
 
 
 def test_package_mode_installs_the_package() -> None:
     result = asked(PACKAGE + PYTHON)
-    assert result.package is not None and result.package.path == ""
+    assert result.package is not None
+    assert result.package.path == ""
     assert result.needs_source
     assert asked(HEAD + PYTHON).package is None
 
 
 def test_package_without_its_fields_is_refused() -> None:
     found = refused("[tool.poetry]\nname = 'a'\n" + PYTHON)
-    assert isinstance(found, FileInvalid) and "version, description, authors" in found.problem
+    assert isinstance(found, FileInvalid)
+    assert "version, description, authors" in found.problem
 
 
 def test_requested_in_the_words_of_the_file() -> None:
@@ -193,7 +198,8 @@ def test_path_that_is_not_there_or_outside_is_refused_with_its_line() -> None:
 )
 def test_dependency_that_no_build_can_reach_is_refused(dependency: str) -> None:
     found = refused(HEAD + PYTHON + f"a = {dependency}\n")
-    assert isinstance(found, FileInvalid) and found.location == Location("pyproject.toml", 5)
+    assert isinstance(found, FileInvalid)
+    assert found.location == Location("pyproject.toml", 5)
     assert "hunter2" not in found.found
 
 

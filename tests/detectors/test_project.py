@@ -59,7 +59,8 @@ def test_python_that_nothing_fits_is_refused() -> None:
 @pytest.mark.parametrize("text", ["'^3.9'", "3.9", "'three'"])
 def test_python_of_another_syntax_is_refused(text: str) -> None:
     found = refused(HEAD + f"requires-python = {text}\n")
-    assert isinstance(found, FileInvalid) and found.location == Location("pyproject.toml", 4)
+    assert isinstance(found, FileInvalid)
+    assert found.location == Location("pyproject.toml", 4)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,8 @@ def test_source_that_no_build_can_reach_is_refused(source: str) -> None:
 @pytest.mark.parametrize("text", ["two words", "a @ git+ssh://git@e.org/a", "a @ file:///a", "a==${X}"])
 def test_dependency_that_is_no_requirement_is_refused_with_its_line(text: str) -> None:
     found = refused(HEAD + f"dependencies = [\n  'six',\n  '{text}',\n]\n")
-    assert isinstance(found, FileInvalid) and found.location == Location("pyproject.toml", 6)
+    assert isinstance(found, FileInvalid)
+    assert found.location == Location("pyproject.toml", 6)
 
 
 GROUPS = (

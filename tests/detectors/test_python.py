@@ -64,7 +64,8 @@ def test_python_version_file_that_names_none_is_a_warning(text: str) -> None:
 
 def test_runtime_txt_of_another_language_is_refused() -> None:
     failure = failure_of(lambda: chosen({"runtime.txt": "\nr-4.1-2022-01-01"}))
-    assert isinstance(failure, FileInvalid) and failure.location == Location("runtime.txt", 2)
+    assert isinstance(failure, FileInvalid)
+    assert failure.location == Location("runtime.txt", 2)
 
 
 def test_unsupported_python_is_named_with_those_there_are() -> None:

@@ -193,13 +193,15 @@ def test_single_equals_is_told_apart() -> None:
 @pytest.mark.parametrize("text", ["../x", "-r ../x.txt", "-e /srv", "-c /etc/passwd", "-f ../wheels"])
 def test_path_outside_the_repository_is_refused(text: str) -> None:
     failure = failure_of(lambda: read(text))
-    assert isinstance(failure, PathOutside) and failure.origin == Location("requirements.txt", 1)
+    assert isinstance(failure, PathOutside)
+    assert failure.origin == Location("requirements.txt", 1)
 
 
 @pytest.mark.parametrize("text", ["./no", "-r no.txt", "-c no.txt", "no-1.0.whl", "-f no"])
 def test_path_that_is_not_there_is_refused_with_its_line(text: str) -> None:
     failure = failure_of(lambda: read(f"six\n{text}"))
-    assert isinstance(failure, PathAbsent) and failure.origin == Location("requirements.txt", 2)
+    assert isinstance(failure, PathAbsent)
+    assert failure.origin == Location("requirements.txt", 2)
 
 
 def test_lines_of_another_file_keep_their_numbers() -> None:

@@ -37,7 +37,8 @@ def test_ids_are_those_git_gives(tmp_path: Path) -> None:
     git("add", "--all")
     source = MappingSource(files, {"link": "a.txt"}, executable=["a/run"])
     root = source.entry("")
-    assert root is not None and root.blob == git("write-tree")
+    assert root is not None
+    assert root.blob == git("write-tree")
     listed = [line.split() for line in git("ls-files", "--stage").splitlines()]
     assert {e.path: e.blob for e in walk(source)} == {path: blob for _, blob, _, path in listed}
 

@@ -71,7 +71,8 @@ def test_absent_values_are_empty() -> None:
 def test_values_of_another_type_are_refused(text: str, read: object) -> None:
     assert callable(read)
     failure = failure_of(lambda: read(document(text)))
-    assert isinstance(failure, FileInvalid) and failure.location == Location("pyproject.toml", 1)
+    assert isinstance(failure, FileInvalid)
+    assert failure.location == Location("pyproject.toml", 1)
 
 
 def test_bad_toml_is_refused_with_line_and_column() -> None:

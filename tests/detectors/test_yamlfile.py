@@ -53,7 +53,8 @@ def test_positions_count_from_one() -> None:
     document = parse("e", "a:\n  - x\n")
     assert isinstance(document.value, dict)
     items = document.value["a"].value
-    assert isinstance(items, list) and items[0].location == Location("e", 2, 5)
+    assert isinstance(items, list)
+    assert items[0].location == Location("e", 2, 5)
 
 
 def test_aliases_are_read() -> None:

@@ -49,7 +49,7 @@ async def solve(inputs: dict, subdir: str) -> None:
 async def install(inputs: dict, subdir: str) -> None:
     lock = rattler.LockFile.from_path(LOCK)
     environment = lock.default_environment()
-    records = environment.conda_repodata_records_for_platform(rattler.LockPlatform(subdir)) or []
+    records = environment.conda_repodata_records_for_platform(lock.platforms()[0]) or []
     await rattler.install(
         records,
         os.environ["LAUNCHYARD_PREFIX"],

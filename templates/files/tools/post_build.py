@@ -3,6 +3,7 @@
 What it leaves in the environment and in the home directory goes into the image.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ USER = 1000
 
 
 def main() -> int:
-    script = Path("/post-build", os.environ.get("LAUNCHYARD_POST_BUILD", "postBuild"))
+    script = Path("/post-build", json.loads(Path("/request/request.json").read_bytes())["post_build"])
     home = Path("/home/user")
     home.mkdir(exist_ok=True)
     for top in (home, Path("/opt"), Path("/post-build")):
@@ -23,6 +24,7 @@ def main() -> int:
     script.chmod(0o755)
     code = subprocess.run([str(script)], cwd="/post-build", env=environ, user=USER, group=USER, extra_groups=[]).returncode
     own(Path("/opt"), 0)
+    subprocess.run(["find", str(home), "-depth", "-exec", "touch", "-h", "-d", "@0", "{}", "+"], check=True)
     shutil.rmtree("/tmp/cache", ignore_errors=True)
     return code
 

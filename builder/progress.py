@@ -1,0 +1,141 @@
+"""Progress of a build on standard error: a live view on a terminal, a line for each finished step elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from builder.engine import Log, Report, Step
+from builder.quantities import duration_in_words
+from builder.recognise import title
+from builder.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.table import Table
+
+NOTEWORTHY = 1.0
+"""Seconds from which a step that only copies is worth a line."""
+
+
+@contextmanager
+def progress(stream: TextIO | None = None) -> Iterator[Report]:
+    """A Report that shows a build as it goes on; the live view ends, and stays, when the block is left."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield Lines(stream)
+        return
+    view = LiveView(stream)
+    try:
+        yield view
+    finally:
+        view.close()
+
+
+@dataclass(slots=True)
+class Stage:
+    """Steps of a build that a person thinks of as one."""
+
+    words: str
+    steps: dict[str, Step] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long its steps took, each for itself: stages run side by side."""
+        now = time.time()
+        return sum((s.completed or now) - s.started for s in self.steps.values() if s.started)
+
+    @property
+    def running(self) -> bool:
+        return any(s.started and not s.completed for s in self.steps.values())
+
+    @property
+    def cached(self) -> bool:
+        return all(s.cached for s in self.steps.values())
+
+    @property
+    def failed(self) -> bool:
+        return any(s.error for s in self.steps.values())
+
+
+def stage_of(step: Step) -> str:
+    """The words for the stage of a step; empty for BuildKit's own bookkeeping."""
+    if step.parent:
+        return f"the {step.parent} image, once for all builds"
+    if step.name.startswith("exporting to image"):
+        return "keeping the image"
+    words = title(step.name)
+    return words.partition(": ")[0] if words != step.name else ""
+
+
+class Lines:
+    """One line for each step that is finished, and not one for every copy or log line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._seen: set[tuple[str, str]] = set()
+
+    def __call__(self, event: Step | Log) -> None:
+        if isinstance(event, Log) or not event.completed or (event.parent, event.name) in self._seen:
+            return
+        words = stage_of(event)
+        seconds = event.completed - (event.started or event.completed)
+        if not words or not (" RUN " in event.name or seconds >= NOTEWORTHY or event.error):
+            return
+        self._seen.add((event.parent, event.name))
+        how = "failed" if event.error else "cached" if event.cached else duration_in_words(seconds)
+        self._stream.write(f"{how:>10}  {words}\n")
+        self._stream.flush()
+
+
+class LiveView:
+    """The stages with their times, redrawn in place; nothing is shown until there is a step to show."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._stages: dict[str, Stage] = {}
+        self._said = ""
+        self._live: Live | None = None
+        self._spinner: RenderableType = ""
+
+    def __call__(self, event: Step | Log) -> None:
+        if isinstance(event, Log):
+            self._said = next((line for line in reversed(event.text.splitlines()) if line.strip()), self._said)
+        elif words := stage_of(event):
+            self._stages.setdefault(words, Stage(words)).steps[event.name] = event
+            self._start()
+
+    def close(self) -> None:
+        self._said = ""
+        if self._live:
+            self._live.stop()
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for stage in list(self._stages.values()):
+            live = self._live is not None and stage.running
+            mark = self._spinner if live else Text("✗", "red") if stage.failed else Text("✓", "green")
+            took = "cached" if stage.cached else duration_in_words(stage.seconds)
+            said = printable(self._said)[:70] if live else ""
+            table.add_row(mark, Text(stage.words), Text(took, "cyan", justify="right"), Text(said, "dim", no_wrap=True))
+        return table
+
+    def _start(self) -> None:
+        if self._live is not None:
+            return
+        from rich.console import Console
+        from rich.live import Live
+        from rich.spinner import Spinner
+
+        self._spinner = Spinner("dots")
+        console = Console(file=self._stream, stderr=True)
+        self._live = Live(console=console, get_renderable=self.__rich__, refresh_per_second=8)
+        self._live.start()
