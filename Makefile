@@ -1,14 +1,51 @@
-# Each target is a line or two over the project's own commands.
+# Each target is a line or two over the project's own commands; `make help` lists them.
 PYTHON ?= python3
-REPO ?= fixtures/repos/pip_example/repository
+REPO ?=
+REF ?=
 VENV := .venv/bin
+export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: setup engine run test test-fast bench golden locks lint
+.PHONY: help setup engine bases run test test-fast lint browser golden locks bench
 
-setup: .venv/ready            ## .venv with launchyard in it
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+setup: .venv/ready ## .venv with launchyard in it
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(VENV)/pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(VENV)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+engine:          ## a Docker engine that answers, and base images
+	fixtures/bases/engine
+	$(PYTHON) fixtures/bases/build.py
+
+run: setup engine ## a session of REPO at REF, or of the bundled example
+	launchyard run $(or $(REPO),$$(fixtures/example)) $(if $(REF),--ref $(REF))
+
+test: setup engine browser ## everything
+	$(PYTHON) fixtures/bases/build.py --all
+	$(MAKE) lint
+	pytest
+
+test-fast: setup ## unit and golden tests: seconds, no engine
+	pytest -m "not engine and not browser"
+
+lint: setup      ## types, style, format
+	ruff check . && ruff format --check . && mypy
+
+browser:         ## Chromium for the browser tests
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -qq -y chromium >/dev/null; }
+
+golden: setup    ## write the golden plans and Dockerfiles anew; read the diff
+	python -m tests.refresh
+
+COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11
+locks: setup     ## pin the newest versions of everything again
+	$(COMPILE) --universal pyproject.toml --extra test --extra build --output-file requirements.lock
+	for lock in templates/parents/locks/*.in; do $(COMPILE) $$lock --output-file $${lock%.in}.txt; done
+
+bench: setup engine ## Launchyard beside a hand-written Dockerfile
+	python -m benchmarks.side_by_side

@@ -92,8 +92,8 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
     try:
-        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time) as waited:
-            image = known(planned.key, name, engine) if waited else None
+        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time):
+            image = known(planned.key, name, engine)
             if image and (not wish.rebuild or _finished(planned.key, settings) >= began):
                 built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
             else:
@@ -153,7 +153,7 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
     )
     try:
         for parent in (parents.tools(settings), parents.session(planned.frontend, settings)):
-            parents.ensure(parent, engine, settings, request.secrets, report)
+            parents.ensure(parent, engine, settings, secrets(settings), report)
         image_id = engine.build(request, _timed(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ class Installation(Protocol):
     def builder(self) -> Builder: ...
 
 
-class Quantity(click.ParamType):
+class Quantity(click.ParamType[int]):
     """A size or an age, as people write it."""
 
     def __init__(self, name: str, read: Callable[[str], int]) -> None:
@@ -42,32 +43,46 @@ AGE = Quantity("age", duration_of)
 _REPOSITORY_OPTIONS = (
     click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is."),
     click.option("--subdir", default="", help="The directory of the repository that holds the environment's file."),
-    click.option("--strategy", type=click.Choice(tuple(CHAIN)), help="Take this one, whatever comes first in the chain."),
+    click.option("--strategy", type=click.Choice(tuple(CHAIN)), help="This one, whatever comes first in the chain."),
     click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12."),
-    click.option("--frontend", type=click.Choice(FRONTENDS), default="jupyterlab", show_default=True, help="What a session opens."),
+    click.option(
+        "--frontend",
+        type=click.Choice(FRONTENDS),
+        default="jupyterlab",
+        show_default=True,
+        help="What a session opens.",
+    ),
     click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable."),
     click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable."),
-    click.option("--as-of", metavar="DATE|commit", help="Resolve versions as the index stood then: an ISO 8601 date, which "
-                 "means 00:00 UTC of that day, a date and time, or `commit` for the commit's own."),
+    click.option(
+        "--as-of",
+        metavar="DATE|commit",
+        help="Resolve versions as the index stood then: an ISO 8601 date, which means 00:00 UTC of that day, "
+        "a date and time, or `commit` for the commit's own.",
+    ),
     click.option("--worktree", is_flag=True, help="Of a local repository, take what lies there uncommitted, too."),
-)  # fmt: skip
+)
 
 _BUILD_OPTIONS = (
     click.option("--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image. Repeatable."),
     click.option("--push", is_flag=True, help="Push the image to the registry that its name is of."),
     click.option("--rebuild", is_flag=True, help="Resolve versions afresh, although an image is there."),
-    click.option("--metadata-file", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON document on the image here."),
-)  # fmt: skip
+    click.option(
+        "--metadata-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write a JSON document on the image here.",
+    ),
+)
 
 
 def repository_options(command: Command) -> Command:
     """The options of every command that takes a repository."""
-    return _with(_REPOSITORY_OPTIONS, command)
+    return reduce(lambda made, option: option(made), reversed(_REPOSITORY_OPTIONS), command)
 
 
 def build_options(command: Command) -> Command:
     """The options of every command that builds."""
-    return _with(_BUILD_OPTIONS, command)
+    return reduce(lambda made, option: option(made), reversed(_BUILD_OPTIONS), command)
 
 
 def request_of(repository: str, asked: Mapping[str, Any]) -> Request:
@@ -111,7 +126,7 @@ def built_of(builder: Builder, request: Request, asked: Mapping[str, Any]) -> Bu
 @repository_options
 @json_option
 @click.pass_obj
-def plan(installation: Installation, repository: str, as_json: bool, **asked: Any) -> None:
+def plan(installation: Installation, /, repository: str, as_json: bool, **asked: Any) -> None:
     """Show what would be built for REPOSITORY, and why.
 
     REPOSITORY is the https address of a public git repository, or the path of a local one.
@@ -127,11 +142,17 @@ def plan(installation: Installation, repository: str, as_json: bool, **asked: An
 
 @click.command()
 @click.argument("repository")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help="Write the whole build context into this directory.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the whole build context into this directory.",
+)
 @repository_options
 @json_option
 @click.pass_obj
-def dockerfile(installation: Installation, repository: str, output: Path | None, as_json: bool, **asked: Any) -> None:
+def dockerfile(
+    installation: Installation, /, repository: str, output: Path | None, as_json: bool, **asked: Any
+) -> None:
     """Print the Dockerfile for REPOSITORY, or write its build context.
 
     With --output, the contexts of the images that it stands on are written as well, and the
@@ -149,7 +170,11 @@ def dockerfile(installation: Installation, repository: str, output: Path | None,
 
     exported = export(planned, output, builder.settings)
     if as_json:
-        document = {"directory": str(output), "commands": exported.commands, "secret_variables": exported.secret_variables}
+        document = {
+            "directory": str(output),
+            "commands": exported.commands,
+            "secret_variables": exported.secret_variables,
+        }
         emit({**document, "key": planned.key})
     else:
         click.echo("\n".join(exported.lines()))
@@ -161,7 +186,7 @@ def dockerfile(installation: Installation, repository: str, output: Path | None,
 @build_options
 @json_option
 @click.pass_obj
-def build(installation: Installation, repository: str, as_json: bool, **asked: Any) -> None:
+def build(installation: Installation, /, repository: str, as_json: bool, **asked: Any) -> None:
     """Build the image of REPOSITORY's environment, unless it is there already, and print its reference.
 
     The reference is all that standard output gets; progress goes to standard error.
@@ -178,7 +203,7 @@ def build(installation: Installation, repository: str, as_json: bool, **asked: A
 @click.option("--requested", is_flag=True, help="Only what the repository asks for, not what that pulled in.")
 @json_option
 @click.pass_obj
-def packages(installation: Installation, image: str, requested: bool, as_json: bool) -> None:
+def packages(installation: Installation, /, image: str, requested: bool, as_json: bool) -> None:
     """List what is actually installed in IMAGE."""
     inventory = installation.builder.packages(image)
     if as_json:
@@ -197,7 +222,7 @@ def packages(installation: Installation, image: str, requested: bool, as_json: b
 @click.argument("after")
 @json_option
 @click.pass_obj
-def diff(installation: Installation, before: str, after: str, as_json: bool) -> None:
+def diff(installation: Installation, /, before: str, after: str, as_json: bool) -> None:
     """Show what was added, removed and changed from the image BEFORE to the image AFTER."""
     difference = installation.builder.diff(before, after)
     if as_json:
@@ -210,13 +235,19 @@ def diff(installation: Installation, before: str, after: str, as_json: bool) -> 
 
 
 @click.command()
-@click.option("--older-than", type=AGE, default="30d", show_default=True, metavar="AGE", help="What was not used for so long.")
-@click.option("--keep", type=SIZE, metavar="SIZE", help="Then the oldest images, until those left take this much; and of "
-              "build cache older than that, all but this much.")  # fmt: skip
+@click.option(
+    "--older-than", type=AGE, default="30d", show_default=True, metavar="AGE", help="What was not used for so long."
+)
+@click.option(
+    "--keep",
+    type=SIZE,
+    metavar="SIZE",
+    help="Then the oldest images, until those left take this much; of build cache older than that, all but this much.",
+)
 @click.option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
 @json_option
 @click.pass_obj
-def prune(installation: Installation, older_than: int, keep: int | None, dry_run: bool, as_json: bool) -> None:
+def prune(installation: Installation, /, older_than: int, keep: int | None, dry_run: bool, as_json: bool) -> None:
     """Remove Launchyard's own images, caches and locks that were not used for a while.
 
     An image that a session was made from stays, and so does the work of sessions. The build cache is
@@ -260,9 +291,3 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 
 COMMANDS = (plan, dockerfile, build, packages, diff, prune, doctor)
-
-
-def _with(options: tuple[Callable[[Command], Command], ...], command: Command) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command

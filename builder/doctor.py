@@ -98,7 +98,9 @@ def _git() -> Check:
     wanted = ".".join(map(str, MIN_GIT))
     fix = f"Install git {wanted} or later."
     try:
-        said = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=NETWORK_TIME, check=True).stdout
+        said = subprocess.run(
+            ["git", "--version"], capture_output=True, text=True, timeout=NETWORK_TIME, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return Check("git", False, str(error), fix)
     found = re.search(r"(\d+)\.(\d+)", said)
@@ -164,7 +166,9 @@ def _index(settings: Settings, python: str) -> Check:
             file.touch(mode=0o600)
             file.write_bytes(content)
         ask = "set -a; . /run/secrets/settings; PYTHONPATH=/tools/pip exec python3 -m pip index versions pip"
-        return _checked(name, lambda: _asked(image, scratch, ask), "Check index.url, the proxies and certificates in the settings.")
+        return _checked(
+            name, lambda: _asked(image, scratch, ask), "Check index.url, the proxies and certificates in the settings."
+        )
 
 
 def _asked(image: str, secrets_directory: str, command: str) -> str:
@@ -184,16 +188,23 @@ def _channels(settings: Settings) -> Check:
     try:
         _head(f"{alias.rstrip('/')}/conda-forge/noarch/repodata.json.zst", settings)
     except (OSError, ValueError) as error:
-        return Check(name, False, f"{shown}: {error}", "Check conda.channel_alias, the proxies and certificates.", needed=False)
+        return Check(
+            name, False, f"{shown}: {error}", "Check conda.channel_alias, the proxies and certificates.", needed=False
+        )
     return Check(name, True, shown, needed=False)
 
 
 def _head(url: str, settings: Settings) -> None:
     proxies = {scheme: value for scheme in ("http", "https") if (value := getattr(settings, f"{scheme}_proxy"))}
     trust = ssl.create_default_context(cafile=settings.certificates or None)
-    handlers = [urllib.request.HTTPSHandler(context=trust), *([urllib.request.ProxyHandler(proxies)] if proxies else [])]
+    handlers = [
+        urllib.request.HTTPSHandler(context=trust),
+        *([urllib.request.ProxyHandler(proxies)] if proxies else []),
+    ]
     try:
-        with urllib.request.build_opener(*handlers).open(urllib.request.Request(url, method="HEAD"), timeout=NETWORK_TIME):
+        with urllib.request.build_opener(*handlers).open(
+            urllib.request.Request(url, method="HEAD"), timeout=NETWORK_TIME
+        ):
             pass
     except HTTPError as error:
         if error.code >= 500:

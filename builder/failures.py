@@ -340,6 +340,13 @@ def _of_repository(failure: object) -> _Words | None:
                 ("Refer to files inside the repository only.",),
                 Blame.REPOSITORY,
             )
+        case detected.GroupAbsent():
+            return (
+                f"There is no {failure.kind} {failure.name} in {failure.path}",
+                f"{failure.path} has {', '.join(failure.existing) or 'none'}",
+                (f"Ask for one that it has, or leave the {failure.kind} out.",),
+                Blame.REPOSITORY,
+            )
         case detected.PathAbsent():
             return (
                 f"{failure.path} does not exist",

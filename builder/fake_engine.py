@@ -54,7 +54,10 @@ class FakeEngine:
         context = _read(request)
         base, files = self._run(context, report)
         labels = {**base.labels, **request.labels}
-        made = [sorted((path, hashlib.sha256(content).hexdigest()) for path, content in files.items()), sorted(labels.items())]
+        made = [
+            sorted((path, hashlib.sha256(content).hexdigest()) for path, content in files.items()),
+            sorted(labels.items()),
+        ]
         image_id = "sha256:" + hashlib.sha256(json.dumps(made).encode()).hexdigest()
         size = base.size + sum(map(len, files.values()))
         self._stored.setdefault(image_id, _Stored(Image(image_id, (), labels, size), files))
@@ -118,7 +121,11 @@ class FakeEngine:
         assert isinstance(names, list)
         absent = next((name for name in names if name not in self.index), None)
         said = f"ERROR: Could not find a version that satisfies the requirement {absent} (from versions: none)"
-        _step("[lock 2/2] RUN lock", report, BuildFailed("[lock 2/2] RUN lock", "exit code: 1", (said,)) if absent else None)
+        _step(
+            "[lock 2/2] RUN lock",
+            report,
+            BuildFailed("[lock 2/2] RUN lock", "exit code: 1", (said,)) if absent else None,
+        )
         _step("[env 2/2] RUN install", report, None)
         packages = [{"name": n, "version": self.index[n], "source": "index", "requested": True} for n in names]
         made = {"packages.json": packages, "lock.json": packages, "problems.json": []}
@@ -138,7 +145,9 @@ def _copied(context: Mapping[str, bytes], source: str, target: str) -> dict[str,
     if source in context:
         return {posixpath.join(target, posixpath.basename(source)) if target.endswith("/") else target: context[source]}
     below = source.rstrip("/") + "/"
-    return {posixpath.join(target, path.removeprefix(below)): c for path, c in context.items() if path.startswith(below)}
+    return {
+        posixpath.join(target, path.removeprefix(below)): c for path, c in context.items() if path.startswith(below)
+    }
 
 
 def _refused(step: str, line: str) -> BuildFailed | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Stage:
 
     words: str
     steps: dict[str, Step] = field(default_factory=dict)
+    told: bool = False
 
     @property
     def seconds(self) -> float:
@@ -51,12 +53,24 @@ class Stage:
         return sum((s.completed or now) - s.started for s in self.steps.values() if s.started)
 
     @property
+    def started(self) -> float:
+        """When its first step began; after everything else where none has."""
+        return min((s.started for s in self.steps.values() if s.started), default=float("inf"))
+
+    @property
+    def noteworthy(self) -> bool:
+        """Whether it is more than a few copies."""
+        runs = any(" RUN " in name or name.startswith("exporting") for name in self.steps)
+        return self.failed or self.seconds >= NOTEWORTHY or (runs and self.started < float("inf"))
+
+    @property
     def running(self) -> bool:
         return any(s.started and not s.completed for s in self.steps.values())
 
     @property
     def cached(self) -> bool:
-        return all(s.cached for s in self.steps.values())
+        steps = [s for s in self.steps.values() if " FROM " not in s.name]
+        return bool(steps) and all(s.cached for s in steps)
 
     @property
     def failed(self) -> bool:
@@ -74,23 +88,34 @@ def stage_of(step: Step) -> str:
 
 
 class Lines:
-    """One line for each step that is finished, and not one for every copy or log line."""
+    """One line for each stage that is finished, and not one for every copy or log line."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._seen: set[tuple[str, str]] = set()
+        self._stages: dict[tuple[str, str], Stage] = {}
 
     def __call__(self, event: Step | Log) -> None:
-        if isinstance(event, Log) or not event.completed or (event.parent, event.name) in self._seen:
+        if isinstance(event, Log) or not (words := stage_of(event)):
             return
-        words = stage_of(event)
-        seconds = event.completed - (event.started or event.completed)
-        if not words or not (" RUN " in event.name or seconds >= NOTEWORTHY or event.error):
+        name, last = _place(event)
+        stage = self._stages.setdefault((words, name), Stage(words))
+        stage.steps[event.name] = event
+        if event.completed and (event.error or last) and not stage.told:
+            stage.told = True
+            self._say(stage)
+
+    def _say(self, stage: Stage) -> None:
+        if not stage.noteworthy:
             return
-        self._seen.add((event.parent, event.name))
-        how = "failed" if event.error else "cached" if event.cached else duration_in_words(seconds)
-        self._stream.write(f"{how:>10}  {words}\n")
+        how = "failed" if stage.failed else "cached" if stage.cached else duration_in_words(stage.seconds)
+        self._stream.write(f"{how:>10}  {stage.words}\n")
         self._stream.flush()
+
+
+def _place(step: Step) -> tuple[str, bool]:
+    """The name of a step's stage, and whether it is its last step: of "[env 3/3] …", "env" and true."""
+    found = re.match(r"\[(?:([\w-]+) )?(\d+)/(\d+)\]", step.name)
+    return (found[1] or "", found[2] == found[3]) if found else ("", True)
 
 
 class LiveView:
@@ -120,7 +145,8 @@ class LiveView:
         from rich.text import Text
 
         table = Table.grid(padding=(0, 2))
-        for stage in list(self._stages.values()):
+        stages = [stage for stage in list(self._stages.values()) if stage.noteworthy]
+        for stage in sorted(stages, key=lambda stage: stage.started):
             live = self._live is not None and stage.running
             mark = self._spinner if live else Text("✗", "red") if stage.failed else Text("✓", "green")
             took = "cached" if stage.cached else duration_in_words(stage.seconds)

@@ -114,7 +114,10 @@ def _is_own(image: Kept, settings: Settings) -> bool:
 
 
 def _listed() -> Iterator[Kept]:
-    listed = [docker("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={LABEL}{name}").split() for name in ("key", "parent")]
+    listed = [
+        docker("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={LABEL}{name}").split()
+        for name in ("key", "parent")
+    ]
     ids = dict.fromkeys(id for ids in listed for id in ids)
     if not ids:
         return
@@ -175,7 +178,11 @@ def _busy(lock: Path) -> bool:
 
 def _build_cache(older_than: int, keep: int | None, dry_run: bool) -> Iterator[Removed]:
     if dry_run:
-        size = sum(_cache_sizes(docker("system", "df", "--verbose", "--format={{json .BuildCache}}", timeout=CACHE_TIME), older_than))
+        size = sum(
+            _cache_sizes(
+                docker("system", "df", "--verbose", "--format={{json .BuildCache}}", timeout=CACHE_TIME), older_than
+            )
+        )
         size = max(0, size - (keep or 0))
     else:
         kept = (f"--keep-storage={keep}",) if keep is not None else ()
@@ -188,7 +195,11 @@ def _build_cache(older_than: int, keep: int | None, dry_run: bool) -> Iterator[R
 
 def _cache_sizes(listed: str, older_than: int) -> Iterator[int]:
     for entry in json.loads(listed):
-        if entry["InUse"] == "false" and entry["Shared"] == "false" and time.time() - _time(entry["LastUsedAt"] or entry["CreatedAt"]) > older_than:
+        if (
+            entry["InUse"] == "false"
+            and entry["Shared"] == "false"
+            and time.time() - _time(entry["LastUsedAt"] or entry["CreatedAt"]) > older_than
+        ):
             yield size_of(entry["Size"])
 
 

@@ -42,7 +42,7 @@ def instant_of(text: str) -> str:
 
 
 def size_in_words(count: float) -> str:
-    """"659 MB" of bytes."""
+    """ "659 MB" of bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.1f} {unit}" if unit == "GB" and count < 99.95 else f"{count:.0f} {unit}"
@@ -51,10 +51,10 @@ def size_in_words(count: float) -> str:
 
 
 def duration_in_words(seconds: float) -> str:
-    """"0.4 s", "2 min 5 s", "3 h" or "12 d" of seconds."""
-    if seconds < 60:
+    """ "0.4 s", "2 min 5 s", "3 h" or "12 d" of seconds."""
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
-    whole = int(seconds)
+    whole = round(seconds)
     if whole < 3_600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3_600} h" if whole < 2 * 86_400 else f"{whole // 86_400} d"

@@ -72,6 +72,8 @@ def _machine(text: str, failed: BuildFailed, step: str, python: str) -> object |
         return OutOfMemory(step)
     if re.search(r"Cannot connect to the Docker daemon|error reading from server: EOF|closed network connection", said):
         return EngineUnavailable(failed.message[:300])
+    if found := re.match(r"\[internal\] load metadata for (?:docker\.io/(?:library/)?)?(\S+)", failed.step):
+        return BaseUnavailable(found[1], failed.message[:300])
     if found := re.search(r"failed to resolve source metadata for ([^\s:]+(?::[^\s:]+)?): ([^\n]*)", said):
         return BaseUnavailable(found[1], found[2][:300])
     if re.search(r"CERTIFICATE_VERIFY_FAILED|invalid peer certificate|UnknownIssuer|self.signed certificate", text):
@@ -82,7 +84,9 @@ def _machine(text: str, failed: BuildFailed, step: str, python: str) -> object |
 def _pip(text: str, failed: BuildFailed, step: str, python: str) -> object | None:
     if found := re.search(r"Could not find a version that satisfies the requirement ([\w.-]+)(\S*).*\(from versions: (.*)\)", text):
         versions = () if found[3] == "none" else tuple(reversed(found[3].split(", ")))[:5]
-        return NoVersion(found[1], found[2], python, versions) if versions else PackageNotFound(found[1])
+        if versions:
+            return NoVersion(found[1], found[2], python, versions)
+        return _index(text, failed, step, python) or PackageNotFound(found[1])
     if found := re.search(r"No matching distribution found for ([\w.-]+)", text):
         return PackageNotFound(found[1])
     if "ResolutionImpossible" in text or "conflicting dependencies" in text:

@@ -10,6 +10,7 @@ import hashlib
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -57,11 +58,12 @@ class Commit:
 class GitSource:
     """A Source over one tree of a git directory."""
 
-    def __init__(self, git: Git, tree: str, *, remote: str = "", keep: object = None) -> None:
+    def __init__(self, git: Git, tree: str, *, remote: str = "", scratch: tempfile.TemporaryDirectory[str] | None = None) -> None:
         self._git = git
         self._tree = tree
         self._remote = remote
-        self._keep = keep
+        if scratch:  # lives as long as what reads it
+            weakref.finalize(self, scratch.cleanup)
         self._directories: dict[str, dict[str, Entry]] = {}
 
     def entry(self, path: str) -> Entry | None:
@@ -160,7 +162,7 @@ def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings)
         tree = git.run("write-tree").strip()
     except GitFailed as failed:
         raise BuildError(AddressInvalid(str(path), str(failed)[:300])) from None
-    return Commit(str(path), f"{commit}+worktree", GitSource(git, tree, keep=scratch))
+    return Commit(str(path), f"{commit}+worktree", GitSource(git, tree, scratch=scratch))
 
 
 def _open_remote(url: str, ref: str | None, settings: Settings) -> Commit:

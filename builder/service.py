@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from builder import build as job
 from builder.address import parse
@@ -16,7 +16,19 @@ from builder.settings import Settings, load
 from detectors.failures import BuildError
 from detectors.plan import Options
 
-__all__ = ["BuildError", "Builder", "Built", "Image", "Options", "Planned", "Request", "Settings", "Wish", "load"]
+__all__ = [
+    "BuildError",
+    "Builder",
+    "Built",
+    "Engine",
+    "Image",
+    "Options",
+    "Planned",
+    "Request",
+    "Settings",
+    "Wish",
+    "load",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,7 @@ class Request:
     repository: str
     """An https address, or the path of a local repository."""
     ref: str | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     """`as_of` in any form of ISO 8601, or "commit" for the commit's own date."""
     frontend: str = "jupyterlab"
     worktree: bool = False

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from builder.failures import SettingsInvalid
 from detectors.failures import BuildError
@@ -41,8 +41,8 @@ class Index:
     url: str = ""
     """Empty: the tools' own default."""
     extra: tuple[str, ...] = ()
-    resolver: str = "pip"
-    """What decides the versions of a pip environment: "pip", or "uv", several times faster."""
+    resolver: Literal["uv", "pip"] = "uv"
+    """What decides the versions of a pip environment: "uv", and pip where uv finds no answer; or "pip" alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
         model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
         @classmethod
-        def settings_customise_sources(cls, settings_cls: type[BaseSettings], **_: Any) -> Any:
+        def settings_customise_sources(cls, settings_cls: type[BaseSettings], *_: Any, **__: Any) -> Any:
             return Variables(settings_cls), TomlConfigSettingsSource(settings_cls, file)
 
     types = get_type_hints(Settings)

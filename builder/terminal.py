@@ -44,7 +44,7 @@ class Commands(click.Group):
                 code = _usage(error, as_json)
             except BuildError as error:
                 code = fail(explain(error.failure), as_json)
-            except Exception as error:  # noqa: BLE001: the last frame before the terminal, which no traceback may reach
+            except Exception as error:  # noqa: BLE001 - no traceback reaches the terminal
                 code = _unexpected(error, as_json)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -108,7 +108,8 @@ def _unexpected(error: Exception, as_json: bool) -> int:
         traceback.print_exc()
     seen = f"{type(error).__name__}: {str(error)[:300]}".splitlines()[0]
     fix = (f"Please report this; the details are in {_write_traceback(error)}.",)
-    return fail(Explanation("unexpected", "Launchyard met something it does not expect", _redacted(seen), fix, Blame.LAUNCHYARD), as_json)
+    title = "Launchyard met something it does not expect"
+    return fail(Explanation("unexpected", title, _redacted(seen), fix, Blame.LAUNCHYARD), as_json)
 
 
 def _write_traceback(error: Exception) -> Path:
@@ -138,7 +139,7 @@ def _redacted(text: str) -> str:
     from builder.settings import load, secrets
 
     try:
-        for secret in secrets(load()):
+        for secret in sorted(secrets(load()), key=len, reverse=True):
             text = text.replace(secret, "***")
     except BuildError:  # Settings that cannot be read have put no secret into anything.
         pass

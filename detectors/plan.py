@@ -24,8 +24,8 @@ class Options:
     """Extras of the project itself to add (poetry, project)."""
     as_of: str | None = None
     """Resolve as the index stood then: RFC 3339, UTC, whole seconds, "2021-06-01T00:00:00Z"."""
-    pip_resolver: str = "pip"
-    """Which tool decides the versions of a pip environment: "pip" or "uv"."""
+    pip_resolver: str = "uv"
+    """Which tool decides the versions of a pip environment: "uv", then pip where it finds no answer; or "pip"."""
     keep_defaults: bool = False
     """Leave conda's `defaults` channel as it is."""
 

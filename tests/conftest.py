@@ -30,7 +30,8 @@ def git(directory: Path, *arguments: str) -> str:
         **os.environ,
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org", "GIT_AUTHOR_DATE": "2024-05-01T12:00:00Z",
-        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org", "GIT_COMMITTER_DATE": "2024-05-01T12:00:00Z",
+        "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "ada@example.org",
+        "GIT_COMMITTER_DATE": "2024-05-01T12:00:00Z",
     }  # fmt: skip
     done = subprocess.run(["git", *arguments], cwd=directory, env=environ, capture_output=True, text=True, check=True)
     return done.stdout.strip()
@@ -45,20 +46,24 @@ def commit(directory: Path, message: str = "work") -> str:
     return git(directory, "rev-parse", "HEAD")
 
 
+def write_repository(directory: Path, files: Mapping[str, str] | Path) -> Path:
+    """Commit files, or a copy of a directory, to a new git repository; its directory."""
+    if isinstance(files, Path):
+        shutil.copytree(files, directory, symlinks=True)
+    else:
+        for path, text in files.items():
+            (directory / path).parent.mkdir(parents=True, exist_ok=True)
+            (directory / path).write_text(text)
+    commit(directory)
+    return directory
+
+
 @pytest.fixture
 def make_repository(tmp_path: Path) -> MakeRepository:
     """A function from files, or a directory, to a committed git repository."""
 
     def make(files: Mapping[str, str] | Path, name: str = "repository") -> Path:
-        directory = tmp_path / name
-        if isinstance(files, Path):
-            shutil.copytree(files, directory, symlinks=True)
-        else:
-            for path, text in files.items():
-                (directory / path).parent.mkdir(parents=True, exist_ok=True)
-                (directory / path).write_text(text)
-        commit(directory)
-        return directory
+        return write_repository(tmp_path / name, files)
 
     return make
 
@@ -89,3 +94,24 @@ def build_image(
     """Build a local repository as `launchyard build` does."""
     planned = plan(Address(str(repository), repository), None, options or Options(), frontend, settings)
     return build(planned, wish or Wish(), engine, settings, lambda event: None)
+
+
+EXPECTED_SKIPS = ("no registry here has the conda program",)
+"""Beginnings of the reasons for which a test may skip where CI runs."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say each skip that CI's machine should not need; pytest_sessionfinish fails for it."""
+    for reason in _unexpected(terminalreporter):
+        terminalreporter.write_line(f"unexpected skip: {reason}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and _unexpected(reporter) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _unexpected(reporter: pytest.TerminalReporter) -> list[str]:
+    reasons = (str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", ()))
+    return [reason for reason in reasons if not reason.startswith(EXPECTED_SKIPS)]

@@ -18,6 +18,8 @@ def main() -> int:
             turned += 1
             continue
         fixture.golden.write_text(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+        if name == "plan.json":
+            (fixture.directory / "Dockerfile").write_text(fixture.dockerfile())
     return turned
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builder.context import environment
+from builder.settings import Settings
 from detectors import detect
 from detectors.failures import BuildError
 from detectors.plan import Options
@@ -42,6 +45,12 @@ class Fixture:
         except BuildError as error:
             failure: Any = error.failure
             return "failure.json", _json({"failure": type(failure).__name__, **asdict(failure)})
+
+
+    def dockerfile(self) -> str:
+        """The Dockerfile of its plan under default settings; the keys of parents, which change with every tool, left out."""
+        rendered = environment(detect(self.source, self.options), self.frontend, self.source, Settings())
+        return re.sub(r"(/parent-[a-z]+):[0-9a-f]{12}", r"\1:KEY", rendered.dockerfile)
 
 
 def fixtures() -> list[Fixture]:

@@ -59,6 +59,11 @@ def test_fixture_comes_to_its_golden_outcome(fixture: Fixture) -> None:
 
 
 @each_planned
+def test_fixture_is_rendered_as_its_golden_dockerfile(fixture: Fixture) -> None:
+    assert fixture.dockerfile() == (fixture.directory / "Dockerfile").read_text()
+
+
+@each_planned
 def test_plan_fits_the_published_schema(fixture: Fixture) -> None:
     document = published(detect(fixture.source, fixture.options), fixture.frontend)
     jsonschema.Draft202012Validator(schema()).validate(document)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
 def run_notebook(page: Page, session: Container, base: str, token: str, code: str) -> str:
     """Open a notebook of one cell with the session's kernel, run it, and give what the cell printed."""
-    cell = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": kernel, "cells": [cell]}
     put = urllib.request.Request(

@@ -15,7 +15,7 @@ def test_repository_without_the_file_is_not_pips() -> None:
 
 def test_inputs_name_the_file_and_the_directory() -> None:
     result = plan({"sub/requirements.txt": "six\n"}, subdir="sub")
-    expected = {"requirements": "sub/requirements.txt", "directory": "sub", "resolver": "pip", "as_of": None}
+    expected = {"requirements": "sub/requirements.txt", "directory": "sub", "resolver": "uv", "as_of": None}
     assert result.inputs == expected
 
 
@@ -24,14 +24,14 @@ def test_empty_file_is_an_environment_with_a_warning() -> None:
     assert (result.strategy, result.requested, codes(result)) == ("pip", (), ["requirements-empty"])
 
 
-def test_date_is_resolved_by_uv_with_a_warning() -> None:
-    result = plan({"requirements.txt": "six"}, as_of="2024-06-01T00:00:00Z")
+def test_date_is_resolved_by_uv_with_a_warning_where_pip_was_to_decide() -> None:
+    result = plan({"requirements.txt": "six"}, as_of="2024-06-01T00:00:00Z", pip_resolver="pip")
     assert (result.inputs["resolver"], result.inputs["as_of"]) == ("uv", "2024-06-01T00:00:00Z")
     assert codes(result) == ["as-of-uv"]
 
 
-def test_date_with_uv_chosen_is_no_warning() -> None:
-    assert codes(plan({"requirements.txt": "six"}, as_of="2024-06-01T00:00:00Z", pip_resolver="uv")) == []
+def test_date_is_no_warning_where_uv_decides_anyhow() -> None:
+    assert codes(plan({"requirements.txt": "six"}, as_of="2024-06-01T00:00:00Z")) == []
 
 
 def test_source_is_needed_for_local_directories_only() -> None:

@@ -2,9 +2,11 @@
 
 Unchecked-hash files, because times mean nothing in an image; marshalled twice, because the first
 pass writes references as they happen to be counted (https://docs.python.org/3/library/marshal.html).
-Runs on the Python whose byte-code it is, one process for each processor.
+Runs on the Python whose byte-code it is, one process for each processor. With --cache DIRECTORY, what was
+compiled before, from the same text at the same path, is taken from there.
 """
 
+import hashlib
 import importlib._bootstrap_external as external
 import importlib.util
 import marshal
@@ -13,10 +15,15 @@ import sys
 
 
 def main():
-    modules = sorted(path for root in sys.argv[1:] for path in find(root))
+    roots = sys.argv[1:]
+    cache = None
+    if roots[0] == "--cache":
+        cache = os.path.join(roots[1], "%s-%s" % (sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()))
+        roots = roots[2:]
+    modules = sorted(path for root in roots for path in find(root))
     processors = os.cpu_count() or 1
     shares = [modules[n::processors] for n in range(processors)]
-    children = [start(share) for share in shares]
+    children = [start(share, cache) for share in shares]
     codes = [os.waitpid(child, 0)[1] for child in children]
     return 1 if any(codes) else 0
 
@@ -29,28 +36,62 @@ def find(root):
                 yield os.path.join(directory, name)
 
 
-def start(modules):
+def start(modules, cache):
     child = os.fork()
     if child:
         return child
     for path in modules:
-        compile_one(path)
+        compile_one(path, cache)
     os._exit(0)
 
 
-def compile_one(path):
+def compile_one(path, cache):
     with open(path, "rb") as file:
         source = file.read()
+    target = importlib.util.cache_from_source(path)
+    header = read(target, 16)
+    if header and header[8:] == importlib.util.source_hash(source):
+        return
+    digest = hashlib.sha256(path.encode() + b"\0" + source).hexdigest()
+    kept = cache and os.path.join(cache, digest[:2], digest)
+    content = read(kept) if kept else None
+    if content is None:
+        content = compiled(path, source)
+        if content is None:
+            return
+        if kept:
+            write(kept, content)
+    write(target, content)
+
+
+def compiled(path, source):
+    """None for what is no module of this Python: templates and other Pythons' files lie among those of many packages."""
     try:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError):
-        return  # templates and other Pythons' files lie among the modules of many packages
+        return None
     stable = marshal.loads(marshal.dumps(code))
-    content = bytearray(external._code_to_hash_pyc(stable, importlib.util.source_hash(source), False))
-    target = importlib.util.cache_from_source(path)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    with open(target, "wb") as file:
+    return bytes(external._code_to_hash_pyc(stable, importlib.util.source_hash(source), False))
+
+
+def read(path, size=-1):
+    try:
+        with open(path, "rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        return None
+
+
+def write(path, content):
+    part = "%s.%d" % (path, os.getpid())
+    try:
+        file = open(part, "wb")
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        file = open(part, "wb")
+    with file:
         file.write(content)
+    os.replace(part, path)
 
 
 if __name__ == "__main__":

@@ -46,15 +46,15 @@ async def solve(inputs: dict, subdir: str) -> None:
     Path("/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
 
 
-async def install(inputs: dict, subdir: str) -> None:
+async def install() -> None:
     lock = rattler.LockFile.from_path(LOCK)
-    environment = lock.default_environment()
-    records = environment.conda_repodata_records_for_platform(lock.platforms()[0]) or []
+    (platform,) = lock.platforms()
+    records = lock.default_environment().conda_repodata_records_for_platform(platform) or []
     await rattler.install(
         records,
         os.environ["LAUNCHYARD_PREFIX"],
         cache_dir="/cache/packages",
-        platform=rattler.Subdir(subdir),
+        platform=rattler.Subdir(platform.name),
         execute_link_scripts=True,
         show_progress=False,
     )
@@ -66,10 +66,12 @@ def virtual(name: str, value: str) -> "rattler.GenericVirtualPackage":
 
 
 def main() -> int:
-    request = json.loads(Path("/request/request.json").read_bytes())
-    action = {"solve": solve, "install": install}[sys.argv[1]]
     try:
-        asyncio.run(action(request["inputs"], request["conda_subdir"]))
+        if sys.argv[1] == "solve":
+            request = json.loads(Path("/request/request.json").read_bytes())
+            asyncio.run(solve(request["inputs"], request["conda_subdir"]))
+        else:
+            asyncio.run(install())
     except SolverError as error:
         print(f"conda cannot solve this environment:\n{error}", file=sys.stderr)
         return 1

@@ -1,0 +1,167 @@
+"""Launchyard beside a careful hand-written Dockerfile: numpy, pandas and JupyterLab, interleaved, medians of three.
+
+Both start from the same slim base and warm download caches, as whole processes. A build is cold by
+asking for something never asked for before: a wheel of nothing, made for that run alone.
+Run by `make bench`; needs an engine and the Python index.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from builder.settings import Settings, load
+
+REQUIREMENTS = "numpy==2.2.2\npandas==2.2.3\njupyterlab==4.3.5\n"
+
+DOCKERFILE = """\
+FROM {base}
+COPY requirements.txt /environment/requirements.txt
+COPY wheels /environment/wheels
+WORKDIR /environment
+RUN --mount=type=secret,id=certificates --mount=type=cache,target=/root/.cache/pip \\
+    {variables} pip install --requirement requirements.txt
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--resolver", choices=("uv", "pip"), default="uv", help="what decides versions for Launchyard")
+    arguments = parser.parse_args()
+    os.environ |= {"LAUNCHYARD_IMAGE_PREFIX": "launchyard-bench", "LAUNCHYARD_INDEX__RESOLVER": arguments.resolver}
+    settings = load()
+    seconds: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="launchyard-bench-") as scratch:
+        one_round(Path(scratch, "warm"), settings, {})
+        for number in range(arguments.rounds):
+            one_round(Path(scratch, str(number)), settings, seconds)
+        plan_twenty(Path(scratch, "0"), seconds)
+    show({name: statistics.median(times) for name, times in seconds.items()}, arguments.resolver)
+    return 0
+
+
+def one_round(directory: Path, settings: Settings, seconds: dict[str, list[float]]) -> None:
+    repository = directory / "repository"
+    wheel = make_repository(repository)
+
+    def timed(name: str, action: Callable[[], dict[str, object]]) -> dict[str, object]:
+        began = time.perf_counter()
+        result = action()
+        seconds.setdefault(name, []).append(time.perf_counter() - began)
+        return result
+
+    timed("hand-written, cold", lambda: by_hand(repository, settings))
+    first = timed("cold", lambda: build(repository))
+    assert not first["reused"]
+    assert timed("identical request", lambda: build(repository))["reused"]
+    commit(repository, {"README.md": "Only words.\n"})
+    assert timed("README-only commit", lambda: build(repository))["image_id"] == first["image_id"]
+    again = timed("rebuild, nothing new", lambda: build(repository, "--rebuild"))
+    assert again["image_id"] == first["image_id"], "a rebuild with nothing new gave another image"
+    commit(repository, {"requirements.txt": f"{REQUIREMENTS}toolz==1.0.0\n./wheels/{wheel}\n"})
+    assert timed("one package added", lambda: build(repository))["image_id"] != first["image_id"]
+
+
+def make_repository(repository: Path) -> str:
+    repository.mkdir(parents=True)
+    subprocess.run(["git", "init", "--quiet", str(repository)], check=True)
+    wheel = make_wheel(repository / "wheels")
+    commit(repository, {"requirements.txt": f"{REQUIREMENTS}./wheels/{wheel}\n"})
+    return wheel
+
+
+def make_wheel(directory: Path) -> str:
+    """A wheel without a module, of a name that no cache has seen.
+
+    Format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+    """
+    name = f"never_seen_{secrets.token_hex(6)}"
+    information = f"{name}-1.0.dist-info"
+    files = {
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},sha256={digest(text)},{len(text)}\n" for path, text in files.items())
+    directory.mkdir()
+    wheel = directory / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in {**files, f"{information}/RECORD": f"{record}{information}/RECORD,,\n"}.items():
+            archive.writestr(path, text)
+    return wheel.name
+
+
+def digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+def commit(repository: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (repository / path).write_text(text)
+    author = ["-c", "user.name=Bench", "-c", "user.email=bench@example.org"]
+    subprocess.run(["git", "-C", str(repository), "add", "--all"], check=True)
+    subprocess.run(["git", "-C", str(repository), *author, "commit", "--quiet", "--message=bench"], check=True)
+
+
+def build(repository: Path, *options: str) -> dict[str, object]:
+    with tempfile.NamedTemporaryFile(suffix=".json") as metadata:
+        command = ["launchyard", "build", str(repository), *options, "--metadata-file", metadata.name]
+        subprocess.run(command, check=True, capture_output=True)
+        document: dict[str, object] = json.load(metadata)
+        return document
+
+
+def by_hand(repository: Path, settings: Settings) -> dict[str, object]:
+    variables = {"PIP_INDEX_URL": settings.index.url, "PIP_CERT": "/run/secrets/certificates" if settings.certificates else ""}
+    text = DOCKERFILE.format(
+        base=settings.bases.pythons.get("3.10") or settings.bases.python.replace("{version}", "3.10"),
+        variables=" ".join(f"{name}={value}" for name, value in variables.items() if value),
+    )
+    secret = [f"--secret=id=certificates,src={settings.certificates}"] if settings.certificates else []
+    command = ["docker", "buildx", "build", "--quiet", "--load", "--provenance=false", *secret, "--file=-", str(repository)]
+    subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+    return {}
+
+
+def plan_twenty(directory: Path, seconds: dict[str, list[float]]) -> None:
+    for _ in range(20):
+        began = time.perf_counter()
+        subprocess.run(["launchyard", "plan", str(directory / "repository")], check=True, capture_output=True)
+        seconds.setdefault("plan", []).append(time.perf_counter() - began)
+
+
+TARGETS: tuple[tuple[str, str | None, float], ...] = (
+    ("cold", "hand-written, cold", 0.6),
+    ("one package added", "cold", 0.4),
+    ("identical request", None, 0.5),
+    ("README-only commit", None, 1.0),
+    ("rebuild, nothing new", None, 7.0),
+    ("plan", None, 0.25),
+)
+"""(what, over what or seconds, at most)."""
+
+
+def show(medians: Mapping[str, float], resolver: str) -> None:
+    print(f"medians, versions decided by {resolver}")
+    for name, median in medians.items():
+        print(f"  {name:<24}{median:8.2f} s")
+    for name, over, target in TARGETS:
+        figure = medians[name] / medians[over] if over else medians[name]
+        unit = f"of {over}" if over else "s"
+        print(f"  {'ok  ' if figure <= target else 'over'} {name:<22}{figure:8.2f} {unit}, at most {target}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

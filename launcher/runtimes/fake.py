@@ -1,0 +1,80 @@
+"""A Runtime in memory, for tests. The contract test holds it to the real ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+from builder.failures import ImageAbsent, PortTaken, SessionExists
+from builder.service import BuildError, Engine
+from launcher.records import Session, SessionRequest
+
+
+@dataclass(slots=True)
+class FakeRuntime:
+    """Sessions that do nothing until `finish` ends one."""
+
+    engine: Engine
+    """Where its images are."""
+    ready: bool = True
+    """Whether what runs in a session answers."""
+    requests: list[SessionRequest] = field(default_factory=list)
+    work: set[str] = field(default_factory=set)
+    """Names whose work directory is there."""
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    """Notified when a session starts, ends or is removed."""
+
+    def start(self, request: SessionRequest) -> Session:
+        if request.name in self._sessions:
+            raise BuildError(SessionExists(request.name))
+        if self.engine.inspect(request.image) is None:
+            raise BuildError(ImageAbsent(request.image))
+        port = request.port or 40_000 + len(self.requests)
+        if any(f":{port}/" in session.url for session in self._sessions.values()):
+            raise BuildError(PortTaken(port))
+        frontend = "none" if request.command else request.frontend
+        url = f"http://127.0.0.1:{port}{request.base_path}"
+        with self.changed:
+            self.requests.append(request)
+            self.work.add(request.name)
+            session = Session(request.name, request.image, frontend, "running", time.time(), url, request.token)
+            self._sessions[request.name] = session
+            self.changed.notify_all()
+        return session
+
+    def get(self, name: str) -> Session | None:
+        return self._sessions.get(name)
+
+    def list(self) -> tuple[Session, ...]:
+        return tuple(reversed(self._sessions.values()))
+
+    def wait(self, name: str, seconds: float) -> Session | None:
+        with self.changed:
+            self.changed.wait_for(lambda: name not in self._sessions or self._sessions[name].state == "ended", seconds)
+            return self._sessions.get(name)
+
+    def logs(self, name: str, lines: int) -> tuple[str, ...]:
+        return self._lines.get(name, ())[-lines:]
+
+    def stop(self, name: str, *, delete_work: bool = False) -> None:
+        with self.changed:
+            session = self._sessions.pop(name, None)
+            self._lines.pop(name, None)
+            keeps = next((r.keeps_work for r in reversed(self.requests) if r.name == name), False)
+            if delete_work or (session and not keeps):
+                self.work.discard(name)
+            self.changed.notify_all()
+
+    def answers(self, url: str) -> bool:
+        """The probe of sessions that are only made up."""
+        return self.ready and any(s.url == url and s.state == "running" for s in self._sessions.values())
+
+    def finish(self, name: str, exit_code: int, *lines: str) -> None:
+        """Let what runs in a session end by itself, with its last words."""
+        with self.changed:
+            self._sessions[name] = replace(self._sessions[name], state="ended", exit_code=exit_code)
+            self._lines[name] = lines
+            self.changed.notify_all()

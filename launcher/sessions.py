@@ -1,0 +1,157 @@
+"""Sessions: start one, wait until it answers, end it. What runs them is a Runtime."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from builder.failures import SessionAbsent, SessionEnded, SessionExists
+from builder.service import BuildError
+from launcher.records import PORT, Session, SessionRequest
+
+PROBE_TIME = 5.0
+"""Seconds that one request to a session may take."""
+
+PROBE_PAUSE = 0.1
+"""Seconds between two requests."""
+
+SHOWN = 25
+"""Last lines of a session that a failure shows."""
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+"""Names of sessions: what every runtime takes as part of a name of its own."""
+
+BASE_PATH = re.compile(r"/?([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?/?")
+
+
+class Runtime(Protocol):
+    """Runs sessions. Each method raises BuildError, with EngineUnavailable when nothing answers."""
+
+    def start(self, request: SessionRequest) -> Session:
+        """Start a session and return at once; it may not answer yet.
+
+        Raises SessionExists, PortTaken, ImageAbsent; leaves nothing behind then.
+        """
+        ...
+
+    def get(self, name: str) -> Session | None:
+        """The session of a name, also one that has ended; None for none."""
+        ...
+
+    def list(self) -> tuple[Session, ...]:
+        """All sessions, the newest first."""
+        ...
+
+    def wait(self, name: str, seconds: float) -> Session | None:
+        """The session, as soon as it has ended, or as it is after so many seconds; None when there is none."""
+        ...
+
+    def logs(self, name: str, lines: int) -> tuple[str, ...]:
+        """The last lines that a session printed; none where there is no session."""
+        ...
+
+    def stop(self, name: str, *, delete_work: bool = False) -> None:
+        """End a session and remove it; nothing happens where there is none.
+
+        Its work directory goes with it, unless it keeps that and `delete_work` is false.
+        """
+        ...
+
+
+Probe = Callable[[str], bool]
+"""Whether something answers at an address."""
+
+
+def open_session(request: SessionRequest, runtime: Runtime, seconds: float, probe: Probe | None = None) -> Session:
+    """Start a session and wait until it answers, `seconds` at most.
+
+    One that ends or does not answer is removed again, as it is when the waiting is interrupted.
+    Raises BuildError(SessionEnded) with its last lines, and what `Runtime.start` raises.
+    """
+    old = runtime.get(request.name)
+    if old and old.state == "running":
+        raise BuildError(SessionExists(request.name))
+    if old:
+        runtime.stop(request.name)
+    session = runtime.start(with_places(request))
+    try:
+        return _ready(session, runtime, time.monotonic() + seconds, seconds, probe or answers)
+    except BaseException:
+        runtime.stop(request.name)
+        raise
+
+
+def end_session(name: str, runtime: Runtime, *, delete_work: bool = False) -> None:
+    """End a session. Raises BuildError(SessionAbsent), naming those there are."""
+    if runtime.get(name) is None and not delete_work:
+        raise BuildError(SessionAbsent(name, tuple(session.name for session in runtime.list())))
+    runtime.stop(name, delete_work=delete_work)
+
+
+def ended(session: Session, runtime: Runtime) -> SessionEnded:
+    """The failure of a session that has ended by itself."""
+    return SessionEnded(f"ended with exit code {session.exit_code}", runtime.logs(session.name, SHOWN))
+
+
+def new_token() -> str:
+    """A token that nobody guesses: 32 characters that an address can hold."""
+    return secrets.token_urlsafe(24)
+
+
+def new_name(words: str) -> str:
+    """A name for a session that was given none, after what it is of: "lab-tides-3f9a21"."""
+    stem = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:30].strip("-") or "session"
+    return f"{stem}-{secrets.token_hex(3)}"
+
+
+def base_path_of(text: str) -> str | None:
+    """A base path with a slash at both ends, None for what cannot be one."""
+    if not BASE_PATH.fullmatch(text):
+        return None
+    return f"/{text.strip('/')}/" if text.strip("/") else "/"
+
+
+def with_places(request: SessionRequest) -> SessionRequest:
+    """A request whose command has the session's own place for {port}, {ip} and {base_path}."""
+    places = {"{port}": str(PORT), "{ip}": "0.0.0.0", "{base_path}": request.base_path}
+    return replace(request, command=tuple(_filled(argument, places) for argument in request.command))
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server answers at an address with anything but an error of its own."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=PROBE_TIME)
+    try:
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _ready(session: Session, runtime: Runtime, deadline: float, seconds: float, probe: Probe) -> Session:
+    while True:
+        if probe(session.url):
+            return session
+        now = runtime.wait(session.name, PROBE_PAUSE)
+        if now is None:
+            raise BuildError(SessionEnded("was removed before it answered", ()))
+        if now.state == "ended":
+            raise BuildError(ended(now, runtime))
+        if time.monotonic() > deadline:
+            raise BuildError(SessionEnded(f"did not answer within {seconds:.0f} s", runtime.logs(session.name, SHOWN)))
+
+
+def _filled(argument: str, places: dict[str, str]) -> str:
+    for place, value in places.items():
+        argument = argument.replace(place, value)
+    return argument

@@ -1,0 +1,141 @@
+"""What is removed, and what stays."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder import parents, prune
+from builder.locks import held
+from builder.prune import Kept, Removed, chosen
+from builder.settings import Settings
+
+DAY = 86_400
+NOW = time.time()
+
+
+def image(name: str, days: float, size: int = 100, base: str = "") -> Kept:
+    return Kept(f"sha256:{name}", (f"launchyard/{name}:1",), size, NOW - days * DAY, f"key-{name}", base)
+
+
+def parent(reference: str, days: float) -> Kept:
+    return Kept(f"sha256:{reference}", (reference,), 500, NOW - days * DAY, "", "")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return replace(Settings(), cache_dir=str(tmp_path / "cache"), state_dir=str(tmp_path / "state"))
+
+
+def removed(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, images: Iterable[Kept], used: tuple[str, ...] = ()
+) -> list[str]:
+    """Names of what a prune of thirty days removes from an engine with these images."""
+    gone: list[str] = []
+    monkeypatch.setattr(prune, "_listed", lambda: iter(images))
+    monkeypatch.setattr(prune, "_untag", lambda image: gone.append(image.name))
+    monkeypatch.setattr(
+        prune, "docker", lambda *arguments: "a-container" if any(f"={id}" in arguments[-1] for id in used) else ""
+    )
+    said = [thing.name for thing in prune._images(settings, NOW - 30 * DAY, None, dry_run=False)]
+    assert gone == said
+    return said
+
+
+def test_images_go_that_were_not_used_for_so_long() -> None:
+    old, new = image("old", 31), image("new", 29)
+    assert chosen([old, new], NOW - 30 * DAY, None) == [old]
+
+
+def test_then_the_oldest_go_until_the_others_fit() -> None:
+    images = [image("a", 3), image("b", 2), image("c", 1)]
+    assert chosen(images, NOW - 30 * DAY, 250) == images[:1]
+    assert chosen(images, NOW - 30 * DAY, 300) == []
+    assert chosen(images, NOW - 30 * DAY, 0) == images
+
+
+def test_image_in_use_stays_with_its_parent(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    images = [
+        image("used", 90, base="launchyard/parent-none:1"),
+        image("unused", 90),
+        parent("launchyard/parent-none:1", 90),
+    ]
+    assert removed(monkeypatch, settings, images, used=("sha256:used",)) == ["launchyard/unused:1"]
+
+
+def test_parent_goes_once_nothing_stands_on_it(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    images = [image("old", 90, base="launchyard/parent-none:1"), parent("launchyard/parent-none:1", 90)]
+    assert removed(monkeypatch, settings, images) == ["launchyard/old:1", "launchyard/parent-none:1"]
+
+
+def test_parents_of_the_next_build_stay_as_long_as_there_is_an_image(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    tools = parents.tools(settings).reference
+    assert removed(monkeypatch, settings, [image("new", 1), parent(tools, 90)]) == []
+    assert removed(monkeypatch, settings, [parent(tools, 90)]) == [tools]
+
+
+def test_image_that_is_being_built_stays(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    with held(Path(settings.state_dir, "locks", "key-old"), 1):
+        assert removed(monkeypatch, settings, [image("old", 90), parent("launchyard/parent-none:1", 90)]) == []
+
+
+def test_images_of_another_installation_stay(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    other = replace(image("theirs", 90), tags=("lab/theirs:1",))
+    dangling = replace(image("dangling", 90), tags=())
+    assert removed(monkeypatch, settings, [other, dangling]) == ["sha256:dangling"]
+
+
+def test_git_caches_locks_and_tracebacks_go_by_age(settings: Settings) -> None:
+    old, new = (Path(settings.cache_dir, "git", name) for name in ("old", "new"))
+    for cache in (old, new):
+        (cache / "commits").mkdir(parents=True)
+        (cache / "pack").write_bytes(b"x" * 1_000)
+    locks = Path(settings.state_dir, "locks")
+    locks.mkdir(parents=True)
+    for name in ("gone", "held", "fresh"):
+        (locks / name).touch()
+    for path in (old / "commits", old, locks / "gone", locks / "held"):
+        os.utime(path, (NOW - 40 * DAY,) * 2)
+
+    def run(dry_run: bool) -> list[Removed]:
+        before = NOW - 30 * DAY
+        caches = prune._git_caches(Path(settings.cache_dir, "git"), before, dry_run)
+        return [*caches, *prune._files("lock", locks, before, dry_run)]
+
+    with held(locks / "held", 1):
+        assert [(thing.kind, thing.name) for thing in run(dry_run=True)] == [
+            ("git cache", "old"),
+            ("lock", "gone"),
+            ("lock", "held"),
+        ]
+        assert old.exists()
+        assert [(thing.kind, thing.name) for thing in run(dry_run=False)] == [("git cache", "old"), ("lock", "gone")]
+    assert not old.exists()
+    assert new.exists()
+    assert sorted(path.name for path in locks.iterdir()) == ["fresh", "held"]
+
+
+def test_lock_file_that_was_removed_under_a_waiter_is_locked_anew(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held(path, 1):
+        path.unlink()
+        with held(path, 1) as waited:
+            assert waited is False
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-05-01T12:00:00.123456789Z", "2024-05-01 12:00:00.5 +0000 UTC", "2024-05-01T14:00:00+02:00"]
+)
+def test_times_are_read_as_docker_writes_them(text: str) -> None:
+    assert prune._time(text) == 1_714_564_800.0
+
+
+def test_image_that_never_had_a_tag_has_no_time() -> None:
+    assert prune._time("0001-01-01T00:00:00Z") <= 0
