@@ -5,7 +5,7 @@ REF ?=
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup engine bases run test test-fast lint browser golden locks bench
+.PHONY: help setup engine bases run test test-fast lint browser golden locks pictures bench
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -46,6 +46,10 @@ COMPILE := uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no
 locks: setup     ## pin the newest versions of everything again
 	$(COMPILE) --universal pyproject.toml --extra test --extra build --output-file requirements.lock
 	for lock in templates/parents/locks/*.in; do $(COMPILE) $$lock --output-file $${lock%.in}.txt; done
+
+pictures: setup engine browser ## the README's pictures
+	command -v tmux >/dev/null || apt-get install -qq -y tmux >/dev/null
+	python docs/pictures.py
 
 bench: setup engine ## Launchyard beside a hand-written Dockerfile
 	python -m benchmarks.side_by_side

@@ -143,18 +143,19 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
     before = engine.inspect(f"{name}:{planned.key[: identity.SHORT]}")
     if planned.plan.needs_source:
         planned.commit.source.fetch_all()
+    base = parents.session(planned.frontend, settings)
     request = BuildRequest(
         write_context=lambda stream: planned.context.write_tar(stream, planned.commit.source, settings.limits.source_size),
-        labels=image_labels(planned, settings),
         arguments={"FRESH": str(time.time_ns())} if wish.rebuild else {},
         secrets=secrets(settings),
         timeout=settings.limits.build_time,
         no_cache=wish.no_cache,
     )
     try:
-        for parent in (parents.tools(settings), parents.session(planned.frontend, settings)):
+        for parent in (parents.tools(settings), base):
             parents.ensure(parent, engine, settings, secrets(settings), report)
-        image_id = engine.build(request, _timed(steps, report))
+        labels = image_labels(planned, settings) | _base_digest(base.reference, engine)
+        image_id = engine.build(replace(request, labels=labels), _timed(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise
 
@@ -202,10 +203,15 @@ def _published(built: Built, name: str, wish: Wish, engine: Engine) -> Built:
         engine.tag(built.image_id, check_reference(tag))
     if not wish.push:
         return built
-    digest = engine.push(built.reference)
-    for tag in wish.tags:
-        engine.push(tag)
-    return replace(built, digest=digest)
+    digests = [engine.push(reference) for reference in _to_push(built.reference, wish.tags)]
+    return replace(built, digest=digests[0])
+
+
+def _to_push(own: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """An image's own name goes out where the prefix names a registry, or where it is the only one."""
+    host, _, rest = own.partition("/")
+    names_registry = bool(rest) and (host == "localhost" or "." in host or ":" in host)
+    return (own, *tags) if names_registry or not tags else tags
 
 
 def check_reference(text: str) -> str:
@@ -235,6 +241,12 @@ def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
     if plan_.needs_source:
         labels["org.opencontainers.image.revision"] = planned.commit.id
     return labels
+
+
+def _base_digest(reference: str, engine: Engine) -> dict[str, str]:
+    """An engine knows a manifest's digest of what a registry, or its containerd store, has given one."""
+    base = engine.inspect(reference)
+    return {"org.opencontainers.image.base.digest": base.digest} if base and base.digest else {}
 
 
 def _reason(wish: Wish, before: Image | None, image_id: str) -> str:

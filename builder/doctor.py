@@ -77,7 +77,7 @@ def _checked(name: str, find: Callable[[], str], fix: str = "", needed: bool = T
         return Check(name, True, find())
     except BuildError as error:
         words = explain(error.failure)
-        return Check(name, False, words.seen, fix or words.fix[0], needed)
+        return Check(name, False, words.seen.strip().rpartition("\n")[2], fix or words.fix[0], needed)
 
 
 def _settings_file() -> Check:
@@ -165,19 +165,21 @@ def _index(settings: Settings, python: str) -> Check:
             file = Path(scratch, secret)
             file.touch(mode=0o600)
             file.write_bytes(content)
-        ask = "set -a; . /run/secrets/settings; PYTHONPATH=/tools/pip exec python3 -m pip index versions pip"
-        return _checked(
-            name, lambda: _asked(image, scratch, ask), "Check index.url, the proxies and certificates in the settings."
-        )
+        return _asked(name, image, scratch, bool(settings.certificates))
 
 
-def _asked(image: str, secrets_directory: str, command: str) -> str:
-    docker(
-        "run", "--rm", f"--volume={secrets_directory}:/run/secrets:ro", "--entrypoint=sh",
-        "--env=PIP_CERT=/run/secrets/certificates", "--env=PIP_DISABLE_PIP_VERSION_CHECK=1", "--env=PIP_RETRIES=1",
-        "--", image, "-c", command, timeout=NETWORK_TIME,
-    )  # fmt: skip
-    return "answers a build's question"
+def _asked(name: str, image: str, secrets_directory: str, certificates: bool) -> Check:
+    command = "set -a; . /run/secrets/settings; PYTHONPATH=/tools/pip exec python3 -m pip index versions pip"
+    trust = ("--env=PIP_CERT=/run/secrets/certificates",) if certificates else ()
+    try:
+        docker("run", "--rm", f"--volume={secrets_directory}:/run/secrets:ro", "--env=PIP_RETRIES=1", *trust,
+               "--entrypoint=sh", "--", image, "-c", command, timeout=NETWORK_TIME)  # fmt: skip
+    except BuildError as error:
+        said = explain(error.failure).seen
+        broken = re.search(r"connection broken by '(.*)'", said)
+        fix = "Check index.url, the proxies and certificates in the settings."
+        return Check(name, False, broken[1] if broken else said.strip().rpartition("\n")[2], fix)
+    return Check(name, True, "answers a build's question")
 
 
 def _channels(settings: Settings) -> Check:

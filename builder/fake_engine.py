@@ -17,11 +17,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from builder.build import ENVIRONMENT
 from builder.engine import BuildFailed, BuildRequest, Image, Log, Report, Step
 from builder.failures import PushFailed
 from detectors.failures import BuildError
-
-ENVIRONMENT = "/opt/launchyard/environment"
 
 
 @dataclass(frozen=True, slots=True)

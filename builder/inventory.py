@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+from builder.build import ENVIRONMENT
 from builder.engine import Engine
 from builder.records import Difference, Inventory, Package
 from detectors.plan import Warned
 
-ENVIRONMENT = "/opt/launchyard/environment"
-"""Where an image keeps it; templates/files/tools/inventory.py writes the files and describes them."""
-
 
 def inventory(reference: str, engine: Engine) -> Inventory:
-    """What an image of Launchyard's holds, by name."""
+    """What an image of Launchyard's holds, by name; templates/files/tools/inventory.py describes the files."""
     files = engine.read(reference, ENVIRONMENT)
     packages = (Package.from_json(package) for package in json.loads(files.get("packages.json", b"[]")))
     problems = json.loads(files.get("problems.json", b"[]"))

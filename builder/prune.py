@@ -21,7 +21,7 @@ from builder import parents
 from builder.buildkit import docker
 from builder.identity import LABEL
 from builder.locks import LockTimeout, held
-from builder.quantities import size_of
+from builder.quantities import duration_in_words, size_of
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.plan import FRONTENDS
@@ -190,7 +190,7 @@ def _build_cache(older_than: int, keep: int | None, dry_run: bool) -> Iterator[R
         total = re.search(r"^Total[^:]*:\s*(\S+)", said, re.MULTILINE)
         size = size_of(total[1]) if total else 0
     if size:
-        yield Removed("build cache", f"unused for {older_than} s", size)
+        yield Removed("build cache", f"unused for {duration_in_words(older_than)}", size)
 
 
 def _cache_sizes(listed: str, older_than: int) -> Iterator[int]:

@@ -54,6 +54,7 @@ _TITLES = {
     "interpreter": "preparing Python",
     "python": "fetching the Python base",
     "build": "preparing the build",
+    "request": "reading what was asked for",
     "lock": "deciding versions",
     "conda-lock": "solving conda's part",
     "conda-env": "installing conda's part",

@@ -11,7 +11,7 @@ import click
 
 from builder import cli as builder_cli
 from builder.cli import SIZE, build_options, built_of, repository_options, request_of
-from builder.service import Builder
+from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
 
 if TYPE_CHECKING:
@@ -96,21 +96,17 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
     session = open_session(
         request, runtime, installation.builder.settings.limits.session_start_time, installation.probe
     )
-    if as_json:
-        emit(session.to_json(with_token=True))
-    else:
-        click.echo(session.address)
     if asked["detach"]:
+        _print_address(session, as_json)
         note(f"The session {session.name} runs; `launchyard stop {session.name}` ends it.")
         return
-    note("Ctrl-C ends the session.")
     try:
+        _print_address(session, as_json)
+        note("Ctrl-C ends the session.")
         now: Session | None = session
         while now and now.state == "running":
             now = runtime.wait(session.name, FOLLOWED)
         if now and now.exit_code:
-            from builder.service import BuildError
-
             raise BuildError(ended(now, runtime))
         note("The session has ended.")
     finally:
@@ -148,6 +144,15 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
         for s in listed
     ):
         click.echo(line)
+    if listed and not tokens:
+        note("`launchyard sessions --tokens` shows the addresses that open them.")
+
+
+def _print_address(session: Session, as_json: bool) -> None:
+    if as_json:
+        emit(session.to_json(with_token=True))
+    else:
+        click.echo(session.address)
 
 
 def _session_request(
@@ -188,14 +193,17 @@ def _of_repository(
     _need_command(asked["frontend"], command)
     request = request_of(target, asked)
     built = built_of(installation.builder, request, asked)
+    if request.worktree:
+        note("The session opens with what is committed; what is not lies in the image's environment only.")
     local = Path(target).expanduser().resolve() if "://" not in target else None
+    commit, ref = built.commit[:40], request.ref or ""
     return {
         "image": built.reference,
         "frontend": request.frontend,
         "repository": "" if local else target,
         "directory": local,
-        "commit": built.commit[:40],
-        "ref": "" if (request.ref or "") in built.commit else request.ref,
+        "commit": commit,
+        "ref": "" if commit.startswith(ref) else ref,
     }
 
 

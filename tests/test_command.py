@@ -13,12 +13,13 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder import prune
 from builder.settings import load
 from tests.conftest import MakeRepository, commit
 
@@ -280,6 +281,20 @@ def test_prune_takes_what_is_old_and_not_in_use(launchyard: Launchyard, six: Pat
         docker("container", "rm", used)
     assert built["reference"].rpartition(":")[0] not in str(listed)
     assert built["reference"].rpartition(":")[0] not in launchyard.ok("prune", "--older-than", "1h", "--dry-run")
+
+
+def test_old_image_is_removed_with_all_its_tags(
+    launchyard: Launchyard, six: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built = launchyard.build(six)
+    own = [image for image in prune._listed() if image.id == built["image_id"]]
+    assert len(own[0].tags) == 4
+    assert 0 < own[0].size < built["size"]
+    assert abs(own[0].used - time.time()) < BOUND
+    monkeypatch.setattr(prune, "_listed", lambda: iter(own))
+    settings = replace(load(), image_prefix=PREFIX, state_dir=str(tmp_path / "state"))
+    assert [thing.name for thing in prune._images(settings, time.time(), None, dry_run=False)] == [own[0].name]
+    assert tags(six) == ""
 
 
 def test_doctor_finds_everything_a_build_needs(launchyard: Launchyard) -> None:

@@ -20,7 +20,13 @@ pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
 def run_notebook(page: Page, session: Container, base: str, token: str, code: str) -> str:
     """Open a notebook of one cell with the session's kernel, run it, and give what the cell printed."""
-    cell: dict[str, object] = {"cell_type": "code", "metadata": {}, "source": code, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "metadata": {},
+        "source": code,
+        "outputs": [],
+        "execution_count": None,
+    }
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = {"nbformat": 4, "nbformat_minor": 4, "metadata": kernel, "cells": [cell]}
     put = urllib.request.Request(
@@ -31,7 +37,7 @@ def run_notebook(page: Page, session: Container, base: str, token: str, code: st
     )
     urllib.request.urlopen(put, timeout=30).close()
     page.goto(session.url(f"{base}lab/tree/try.ipynb?token={token}"))
-    expect(page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle")
+    expect(page.get_by_text("Python 3 | Idle")).to_be_visible()
     page.locator(".lm-MenuBar-item", has_text=re.compile(r"^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile(r"^Run All Cells$")).locator("visible=true").click()
     output = page.locator(".jp-Notebook .jp-OutputArea-output").first
@@ -43,8 +49,16 @@ def run_notebook(page: Page, session: Container, base: str, token: str, code: st
     ("fixture", "code", "expected"),
     [  # the session's JupyterLab; the environment's own, of 2023; a kernel of conda's
         ("pip_utf16", "import sys, six; print(six.__version__, sys.version_info[:2])", "1.16.0 (3, 10)"),
-        ("pip_old_jupyterlab", "import sys, traitlets; print(traitlets.__version__, sys.version_info[:2])", "5.9.0 (3, 10)"),
-        ("conda_python_version", "import sys; print(sys.prefix.startswith('/home/user/work'), sys.version_info[:2])", "True (3, 9)"),
+        (
+            "pip_old_jupyterlab",
+            "import sys, traitlets; print(traitlets.__version__, sys.version_info[:2])",
+            "5.9.0 (3, 10)",
+        ),
+        (
+            "conda_python_version",
+            "import sys; print(sys.prefix.startswith('/home/user/work'), sys.version_info[:2])",
+            "True (3, 9)",
+        ),
     ],
 )
 def test_a_cell_runs_on_the_users_python(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 import detectors
 from builder.engine import BuildFailed
 from builder.failures import EngineUnavailable
-from builder.settings import Index
+from builder.settings import Index, load
 from detectors.failures import BuildError
 from tests.command import Launchyard, foreign
 from tests.conftest import MakeRepository, commit
@@ -134,6 +136,19 @@ def test_host_that_is_not_allowed_is_the_repositorys_fault(launchyard: Launchyar
     result = launchyard("plan", "https://git.example.org/lab/tides")
     assert result.exit_code == 65
     assert "LAUNCHYARD_ALLOWED_HOSTS" in result.stderr
+
+
+def test_plan_imports_nothing_that_starts_slowly(six: Path) -> None:
+    script = (
+        "import sys; from launcher.cli import main\n"
+        "try: main(['plan', sys.argv[1]])\n"
+        "finally: print(*{'rich', 'pydantic', 'docker', 'asyncio', 'http'} & set(sys.modules), file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", script, str(six)]
+    load()  # so that the settings are remembered
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr.strip() == ""
 
 
 # what goes wrong

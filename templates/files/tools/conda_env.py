@@ -82,4 +82,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: threads of rattler's outlive the interpreter, which ended in a segmentation fault once in ten times.
+    os._exit(code)

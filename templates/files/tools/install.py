@@ -81,8 +81,8 @@ def forget_build_traces(root: Path) -> None:
     """uv's notes on what it built from hold times; nothing reads them in an image."""
     for trace in (*root.rglob("*.dist-info/uv_cache.json"), *root.rglob("*.dist-info/uv_build.json")):
         trace.unlink()
-    for lock in root.glob("*/.lock"):
-        lock.unlink()
+    for lock in (*root.glob("*/.lock"), *root.glob("conda/envs/*/.lock"), KERNEL_SITE / ".lock"):
+        lock.unlink(missing_ok=True)
 
 
 def run(*command: str) -> None:

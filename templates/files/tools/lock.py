@@ -109,7 +109,8 @@ def lock_kernel(strategy: str, inputs: dict) -> list[tuple[str, str]]:
         return []
     wanted = Path("/tmp/kernel.in")
     wanted.write_text("ipykernel\n")
-    if uv_compile(str(wanted), inputs, KERNEL, "--constraints", str(constraints("kernel", pins))):
+    # Of today, whatever day the environment is of: the kernel is the session's, and one of that day may not be built for this Python.
+    if uv_compile(str(wanted), {**inputs, "as_of": None}, KERNEL, "--constraints", str(constraints("kernel", pins))):
         KERNEL.unlink(missing_ok=True)
         return [("kernel-unavailable", "no ipykernel fits what this environment pins: notebooks have no kernel, terminals work")]
     finish(KERNEL)

@@ -1,0 +1,85 @@
+"""VSCodium from a built image, in a real browser: its explorer, its terminal, its settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from builder.buildkit import BuildKit
+from builder.settings import Settings
+from tests.conftest import build_image, write_repository
+from tests.containers import BOUND, Container, answer, container, docker
+
+pytestmark = [pytest.mark.engine, pytest.mark.browser]
+
+BASE = "/deep/below/"
+TOKEN = "letmein"
+WORK = "/home/user/work"
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings) -> str:
+    if not settings.vscodium.archive:
+        pytest.skip("the setting vscodium.archive names no archive of VSCodium's server")
+    repository = write_repository(tmp_path_factory.mktemp("image") / "vscodium", {"requirements.txt": "six==1.16.0\n"})
+    return build_image(repository, engine, settings, frontend="vscodium").reference
+
+
+@pytest.fixture
+def session(image: str) -> Iterator[Container]:
+    """One that has a file of the repository's in its work directory."""
+    environ = {"LAUNCHYARD_BASE_PATH": BASE, "LAUNCHYARD_TOKEN": TOKEN}
+    with container(image, environ=environ) as session:
+        session.run("sh", "-c", f"echo 'HIGH = 1' > {WORK}/tides.py")
+        yield session
+
+
+def read_when_written(session: Container, path: str) -> str:
+    """A file of a session, once a process in it has written all its lines."""
+    wait = f"until test -e {path}; do sleep 0.1; done; cat {path}"
+    return session.run("timeout", str(BOUND), "sh", "-c", wait)
+
+
+def test_it_answers_below_its_base_path_to_the_token_alone(session: Container) -> None:
+    assert answer(session, f"{BASE}?tkn={TOKEN}") == 302, "the token becomes a cookie"
+    assert answer(session, BASE) == 403
+    assert answer(session, f"{BASE}?tkn=guessed") == 403
+
+
+def test_it_shows_the_work_directory_and_opens_terminals_with_the_environments_python(
+    session: Container, browser_page: Page
+) -> None:
+    answer(session, BASE)
+    browser_page.goto(session.url(f"{BASE}?tkn={TOKEN}"))
+    explorer = browser_page.locator(".explorer-folders-view")
+    expect(explorer.get_by_role("treeitem", name=re.compile("tides.py"))).to_be_visible()
+    browser_page.keyboard.press("Control+Shift+Backquote")
+    terminal = browser_page.locator(".terminal.xterm")
+    expect(terminal).to_be_visible()
+    expect(browser_page.locator(".xterm-helper-textarea")).to_be_focused()
+    browser_page.keyboard.type(
+        "python -c 'import sys, six; print(sys.executable, six.__version__)' > seen; mv seen said\n"
+    )
+    assert read_when_written(session, f"{WORK}/said") == f"{WORK}/.venv/bin/python 1.16.0\n"
+
+
+def test_its_machine_settings_select_the_sessions_python(session: Container) -> None:
+    answer(session, BASE)
+    settings = json.loads(session.run("cat", "/home/user/.vscodium-server/data/Machine/settings.json"))
+    assert settings["python.defaultInterpreterPath"] == f"{WORK}/.venv/bin/python"
+    assert (
+        session.run(settings["python.defaultInterpreterPath"], "-c", "import six; print(six.__version__)") == "1.16.0\n"
+    )
+
+
+def test_sigterm_ends_it_within_two_seconds(session: Container) -> None:
+    answer(session, BASE)
+    began = time.monotonic()
+    docker("kill", "--signal=TERM", session.id)
+    docker("wait", session.id)
+    assert time.monotonic() - began < 2

@@ -1,0 +1,349 @@
+"""Images as they are: their labels, their settings, what is not in them, and when two are the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tarfile
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from testcontainers.core.container import DockerContainer
+
+from builder.address import Address
+from builder.build import Wish, build, plan
+from builder.buildkit import BuildKit
+from builder.engine import Log, Step
+from builder.failures import explain
+from builder.identity import LABEL
+from builder.records import Built
+from builder.settings import Settings
+from detectors.failures import BuildError
+from detectors.plan import Options
+from tests.conftest import MakeRepository, build_image, commit, write_repository
+from tests.containers import docker
+from tests.images.conftest import ImageOf
+from tests.images.serving import Server, authority, package_index, serving, wheel
+from tests.repositories import ROOT
+
+pytestmark = pytest.mark.engine
+
+OCI = "org.opencontainers.image."
+AFRESH = Wish(rebuild=True)
+WITHOUT_CACHE = Wish(rebuild=True, no_cache=True)
+PYPROJECT = '[project]\nname = "tides"\nversion = "1.0"\ndependencies = ["six==1.16.0"]\n'
+
+
+def inspected(reference: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = json.loads(docker("image", "inspect", reference))
+    return found[0]
+
+
+def versions(reference: str, *names: str) -> list[str]:
+    """Versions of packages that an image has, asked of its Python."""
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    return docker("run", "--rm", "--network=none", reference, "python", "-c", code, *names).split()
+
+
+class TestLabelsAndSettings:
+    def test_labels_say_what_it_is_and_nothing_of_the_commit(self, image_of: ImageOf) -> None:
+        built = image_of("pip_utf16")
+        labels = inspected(built.reference)["Config"]["Labels"]
+        assert labels[f"{OCI}title"] == "pip environment, Python 3.10"
+        assert labels[f"{OCI}created"] == "1970-01-01T00:00:00Z"
+        assert "/parent-jupyterlab:" in labels[f"{OCI}base.name"]
+        assert labels[f"{LABEL}key"] == built.key
+        assert labels[f"{LABEL}strategy"] == "pip"
+        assert json.loads(labels[f"{LABEL}plan"])["requested"] == ["six==1.16.0", "attrs==23.2.0"]
+        assert not {f"{OCI}source", f"{OCI}revision"} & labels.keys()
+        assert built.commit not in json.dumps(labels)
+
+    def test_the_digest_of_its_base_is_given_where_there_is_one(self, image_of: ImageOf) -> None:
+        labels = inspected(image_of("pip_utf16").reference)["Config"]["Labels"]
+        digests = inspected(labels[f"{OCI}base.name"])["RepoDigests"]
+        assert labels.get(f"{OCI}base.digest") == (digests[0].partition("@")[2] if digests else None)
+
+    def test_source_and_revision_are_given_where_the_source_is_inside(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository(
+            {"pyproject.toml": PYPROJECT, "tides.py": "HIGH = 1\n", "README.md": ""}, name="package"
+        )
+        url = "https://git.example.org/ada/tides"
+        planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
+        assert planned.plan.needs_source
+        fetched = replace(planned, address=Address(url), commit=replace(planned.commit, url=url))
+        built = build(fetched, AFRESH, engine, settings, lambda event: None)
+        labels = inspected(built.reference)["Config"]["Labels"]
+        assert labels[f"{OCI}source"] == url
+        assert labels[f"{OCI}revision"] == planned.commit.id
+
+    def test_its_environment_is_the_sessions_and_holds_nothing_of_the_build(self, image_of: ImageOf) -> None:
+        config = inspected(image_of("pip_utf16").reference)["Config"]
+        variables = dict(variable.split("=", 1) for variable in config["Env"])
+        assert variables.keys() <= {
+            "PATH", "LANG", "HOME", "SHELL", "JUPYTER_PATH", "JUPYTER_CONFIG_PATH",
+            "LAUNCHYARD_PREFIX", "LAUNCHYARD_FRONTEND",
+        }  # fmt: skip
+        path = variables["PATH"].split(":")
+        assert path[0] == "/opt/env/bin"
+        assert path[1:] == ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        assert config["User"] == "1000:1000"
+        assert config["WorkingDir"] == variables["HOME"] + "/work"
+        assert "8888/tcp" in config["ExposedPorts"]
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13"])
+def test_the_standard_librarys_compiled_modules_work_on_python(version: str, image_of: ImageOf) -> None:
+    image = image_of({"requirements.txt": "six==1.16.0\n"}, frontend="none", options=Options(python=version)).reference
+    code = (
+        "import bz2, ctypes, curses, dbm, lzma, os, readline, sqlite3, ssl, sys, uuid, zlib, six\n"
+        "ssl.create_default_context(); ctypes.CDLL(None); sqlite3.connect(':memory:').execute('select 1')\n"
+        "print('%d.%d' % sys.version_info[:2], os.getuid(), os.path.exists(os.__cached__))"
+    )
+    assert docker("run", "--rm", "--network=none", image, "python", "-c", code) == f"{version} 1000 True\n"
+
+
+class TestTheSameImage:
+    def test_a_commit_that_changes_no_file_that_matters_gives_the_image_that_exists(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "six==1.16.0\n", "README.md": "one\n"})
+        first = build_image(repository, engine, settings, frontend="none")
+        (repository / "README.md").write_text("two\n")
+        commit(repository, "words")
+        second = build_image(repository, engine, settings, frontend="none")
+        assert second.reused
+        assert second.seconds < 1
+        assert (second.image_id, second.reference) == (first.image_id, first.reference)
+        assert second.commit != first.commit
+        afresh = build_image(repository, engine, settings, frontend="none", wish=AFRESH)
+        assert (afresh.image_id, afresh.reference) == (first.image_id, first.reference)
+
+    @pytest.mark.parametrize("fixture", ["pip_utf16", "conda_python_version"])
+    def test_the_same_key_and_lock_give_the_same_id_without_the_build_cache(
+        self, fixture: str, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository(ROOT / fixture / "repository", fixture)
+        first = build_image(repository, engine, settings, wish=AFRESH)
+        second = build_image(repository, engine, settings, wish=WITHOUT_CACHE)
+        assert not [step for step in second.steps if step.cached and "RUN" in step.name]
+        assert (second.key, second.lock) == (first.key, first.lock)
+        assert second.image_id == first.image_id
+
+
+class TestAsOf:
+    @pytest.mark.parametrize(
+        ("date", "expected"), [("2021-06-01T00:00:00Z", "1.16.0"), ("2021-01-01T00:00:00Z", "1.15.0")]
+    )
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"requirements.txt": "six\n"},
+            {"environment.yml": "channels: [conda-forge, nodefaults]\ndependencies: [python=3.10, six]\n"},
+        ],
+        ids=["pip", "conda"],
+    )
+    def test_versions_are_those_of_that_day(
+        self, files: dict[str, str], date: str, expected: str, image_of: ImageOf
+    ) -> None:
+        built = image_of(files, frontend="none", options=Options(as_of=date))
+        assert versions(built.reference, "six") == [expected]
+
+    def test_a_kernel_starts_on_an_environment_older_than_its_python(self, image_of: ImageOf) -> None:
+        options = Options(as_of="2021-01-01T00:00:00Z")  # no compiled kernel part of that day is for Python 3.10
+        built = image_of({"requirements.txt": "six\n"}, options=options)
+        assert built.warnings == ()
+        assert versions(built.reference, "six") == ["1.15.0"]
+        kernel = ["/opt/launchyard/run-kernel", "--version"]
+        assert re.match(r"\d+\.\d+", docker("run", "--rm", "--network=none", built.reference, *kernel))
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Images that were built with passwords in the addresses of indexes, and all that was said meanwhile."""
+
+    settings: Settings
+    passwords: tuple[str, ...]
+    images: dict[str, str]
+    said: str
+    index: Server
+    extra: Server
+
+
+TIDE, EBB = "tide-1.0-py3-none-any.whl", "ebb-1.0-py3-none-any.whl"
+POETRY = """\
+[tool.poetry]
+name = "tides"
+version = "1.0"
+description = ""
+authors = []
+package-mode = false
+[tool.poetry.dependencies]
+python = "^3.10"
+tide = "*"
+"""
+PRIVATE: dict[str, tuple[dict[str, str], Literal["uv", "pip"]]] = {
+    "uv": ({"requirements.txt": "tide\nebb\n"}, "uv"),
+    "pip": ({"requirements.txt": "tide\nebb\n"}, "pip"),
+    "project": ({"pyproject.toml": '[project]\nname = "t"\nversion = "1"\ndependencies = ["tide", "ebb"]\n'}, "uv"),
+    "poetry": ({"pyproject.toml": POETRY}, "uv"),
+}
+"""A repository for each tool that decides versions, and the setting of the resolver."""
+
+
+class TestPasswordsOfIndexes:
+    """Each is given to builds in an address, as the settings allow; what a build leaves behind must not hold it."""
+
+    @pytest.fixture(scope="class")
+    def planted(
+        self, tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings, gateway: str
+    ) -> Iterator[Planted]:
+        directory = tmp_path_factory.mktemp("planted")
+        passwords = ("swordfish-8c21d07b", "marlin-55f0aa3e")
+        certificate, tls = authority(directory, gateway)
+        with (
+            serving(gateway, package_index({TIDE: wheel("tide")}, "ada", passwords[0]), tls) as index,
+            serving(gateway, package_index({EBB: wheel("ebb")}, "ada", passwords[1]), tls) as extra,
+        ):
+            places = replace(
+                settings.index,
+                url=f"https://ada:{passwords[0]}@{index.address}/simple/",
+                extra=(f"https://ada:{passwords[1]}@{extra.address}/simple/",),
+            )
+            private = replace(settings, certificates=str(certificate), index=places)
+            images: dict[str, str] = {}
+            said: list[Step | Log] = []
+            for name, (files, resolver) in PRIVATE.items():
+                chosen = replace(private, index=replace(places, resolver=resolver))
+                repository = write_repository(directory / name, files)
+                planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
+                images[name] = build(planned, WITHOUT_CACHE, engine, chosen, said.append).reference
+            yield Planted(private, passwords, images, repr(said), index, extra)
+
+    def test_the_indexes_are_really_used(self, planted: Planted) -> None:
+        for name, image in planted.images.items():
+            assert versions(image, "tide") == ["1.0"], name
+        assert versions(planted.images["pip"], "ebb") == versions(planted.images["uv"], "ebb") == ["1.0"]
+        for server, file in ((planted.index, TIDE), (planted.extra, EBB)):
+            assert [r for r in server.requests if r.path.endswith(file) and "Authorization" in r.headers]
+
+    def test_no_password_is_in_an_exported_image(self, planted: Planted, tmp_path: Path) -> None:
+        exported = tmp_path / "images.tar"
+        docker("save", f"--output={exported}", *planted.images.values())
+        found = list(search(exported, (b"swordfish", b"marlin")))
+        assert found == []
+
+    def test_no_address_of_an_index_is_in_an_exported_image(self, planted: Planted, tmp_path: Path) -> None:
+        exported = tmp_path / "images.tar"
+        docker("save", f"--output={exported}", *planted.images.values())
+        found = list(search(exported, tuple(s.address.encode() for s in (planted.index, planted.extra))))
+        assert found == []
+
+    def test_no_password_is_said_while_it_builds(self, planted: Planted) -> None:
+        assert [password for password in planted.passwords if password in planted.said] == []
+
+    @pytest.mark.parametrize("resolver", ["uv", "pip"])
+    def test_no_password_is_said_when_a_build_fails(
+        self, resolver: Literal["uv", "pip"], planted: Planted, engine: BuildKit, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "absent-from-every-index\n"})
+        chosen = replace(planted.settings, index=replace(planted.settings.index, resolver=resolver))
+        planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
+        said: list[Step | Log] = []
+        with pytest.raises(BuildError) as failed:
+            build(planned, AFRESH, engine, chosen, said.append)
+        everything = f"{said!r} {failed.value.failure!r} {explain(failed.value.failure)!r}"
+        assert [password for password in planted.passwords if password in everything] == []
+
+
+def search(archive: Path, wanted: tuple[bytes, ...]) -> Iterator[str]:
+    """Where an exported image holds any of some words: in a document of its own, or in a file of a layer."""
+    with tarfile.open(archive) as exported:
+        for member in exported:
+            if not member.isfile():
+                continue
+            content = exported.extractfile(member)
+            assert content
+            if tarfile.is_tarfile(content):
+                content.seek(0)
+                with tarfile.open(fileobj=content) as layer:
+                    for file in layer:
+                        held = layer.extractfile(file) if file.isfile() else None
+                        text = file.name.encode() + (held.read() if held else b"")
+                        yield from (f"{member.name}: {file.name}: {word!r}" for word in wanted if word in text)
+            else:
+                content.seek(0)
+                text = content.read()
+                yield from (f"{member.name}: {word!r}" for word in wanted if word in text)
+
+
+class TestPushing:
+    @pytest.fixture(scope="class")
+    def registry(self, settings: Settings) -> Iterator[str]:
+        """The address of an empty registry."""
+        place = Path(__file__).with_name("registry")
+        image = "launchyard-test/registry"
+        docker("build", "--quiet", f"--build-arg=DEBIAN={settings.bases.debian}", f"--tag={image}", str(place))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+            container = DockerContainer(image)
+            container.ports["5000/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
+            with container:
+                address = f"127.0.0.1:{container.get_exposed_port(5000)}"
+                wait_for_registry(address)
+                yield address
+
+    def test_a_pushed_image_has_the_digest_that_the_registry_confirms(
+        self, registry: str, engine: BuildKit, settings: Settings, image_of: ImageOf, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "six==1.16.0\n"})
+        tag = f"{registry}/ada/tides:v1"
+        built = build_image(repository, engine, settings, frontend="none", wish=Wish(tags=(tag,), push=True))
+        assert built.digest == digest_in(registry, "ada/tides", "v1")
+        assert engine.inspect(tag) is not None
+        docker("image", "rm", tag)
+        docker("pull", "--quiet", f"{registry}/ada/tides@{built.digest}")
+        assert versions(f"{registry}/ada/tides@{built.digest}", "six") == ["1.16.0"]
+        docker("image", "rm", f"{registry}/ada/tides@{built.digest}")
+
+
+def wait_for_registry(address: str) -> None:
+    done = subprocess.run(
+        ["curl", "--silent", "--fail", "--retry=50", "--retry-delay=0", "--retry-connrefused", "--retry-all-errors",
+         "--retry-max-time=30", f"http://{address}/v2/"], capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def digest_in(registry: str, name: str, tag: str) -> str:
+    kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    request = urllib.request.Request(f"http://{registry}/v2/{name}/manifests/{tag}", headers={"Accept": kinds})
+    with urllib.request.urlopen(request, timeout=30) as manifest:
+        return str(manifest.headers["Docker-Content-Digest"])
+
+
+class TestARebuildThatFails:
+    def test_the_last_good_image_stays_the_one_that_is_used(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "six\n"})
+        good = build_image(repository, engine, settings, frontend="none")
+        before = tags_of(good)
+        gone = replace(settings, index=replace(settings.index, url="https://127.0.0.1:9/simple/"))
+        with pytest.raises(BuildError):
+            build_image(repository, engine, gone, frontend="none", wish=AFRESH)
+        assert tags_of(good) == before
+        again = build_image(repository, engine, gone, frontend="none")
+        assert again.reused
+        assert again.image_id == good.image_id
+        assert versions(again.reference, "six")
+
+
+def tags_of(built: Built) -> set[str]:
+    return set(inspected(built.image_id)["RepoTags"])
