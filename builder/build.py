@@ -7,7 +7,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builder import context, identity, parents
@@ -224,7 +224,7 @@ def check_reference(text: str) -> str:
 def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
     """OCI's and Launchyard's own labels. What depends on the commit is here only when the source is inside."""
     plan_ = planned.plan
-    essence = {"strategy": plan_.strategy, "python": asdict(plan_.python), "requested": plan_.requested,
+    essence = {"strategy": plan_.strategy, "python": plan_.python.value, "requested": plan_.requested,
                "system_packages": plan_.system_packages, "frontend": planned.frontend}  # fmt: skip
     base = parents.session(planned.frontend, settings).reference
     labels = {

@@ -277,7 +277,7 @@ def _of_repository(failure: object) -> _Words | None:
     match failure:
         case detected.NoEnvironment():
             where = failure.looked_in or "the root of the repository"
-            near = tuple(f"{path}: {what}" for path, what in failure.near)
+            near = tuple(_near(path, what) for path, what in failure.near)
             return (
                 "No environment file",
                 f"In {where}: {', '.join(failure.seen) or 'nothing'}",
@@ -362,6 +362,14 @@ def _of_repository(failure: object) -> _Words | None:
                 Blame.REPOSITORY,
             )
     return None
+
+
+def _near(path: str, what: str) -> str:
+    if what.startswith("--"):
+        return f"To use {path}, add {what}."
+    if re.fullmatch(r"\S+", what):
+        return f"Rename {path} to {what}."
+    return f"{path} is not read; what is needed is {what}."
 
 
 def _of_address(failure: object) -> _Words | None:

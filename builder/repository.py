@@ -11,9 +11,10 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from builder.address import Address, check_ref
@@ -58,9 +59,19 @@ class Commit:
 class GitSource:
     """A Source over one tree of a git directory."""
 
-    def __init__(self, git: Git, tree: str, *, remote: str = "", scratch: tempfile.TemporaryDirectory[str] | None = None) -> None:
+    def __init__(
+        self,
+        git: Git,
+        tree: str,
+        trouble: Callable[[str], object],
+        *,
+        remote: str = "",
+        scratch: tempfile.TemporaryDirectory[str] | None = None,
+    ) -> None:
+        """`trouble` makes a failure of what git says when an object cannot be had; `remote` is the commit to fetch it by."""
         self._git = git
         self._tree = tree
+        self._trouble = trouble
         self._remote = remote
         if scratch:  # lives as long as what reads it
             weakref.finalize(self, scratch.cleanup)
@@ -76,11 +87,11 @@ class GitSource:
         return tuple(self._directory(path).values())
 
     def content(self, entry: Entry, limit: int = MAX_FILE) -> bytes:
-        return self._git.read(entry.blob, limit, entry.path)
+        return self._read(entry.blob, limit, entry.path)
 
     def committed(self, commit: str) -> int:
         """When a commit was made: seconds since 1970."""
-        found = re.search(rb"^committer .* (\d+) [+-]\d{4}$", self._git.read(commit, MAX_FILE, "the commit"), re.MULTILINE)
+        found = re.search(rb"^committer .* (\d+) [+-]\d{4}$", self._read(commit, MAX_FILE, "the commit"), re.MULTILINE)
         return int(found[1]) if found else 0
 
     def fetch_all(self) -> None:
@@ -88,12 +99,21 @@ class GitSource:
         complete = self._git.directory / "complete" / self._remote
         if not self._remote or complete.exists():
             return
-        _fetch(self._git, self._remote, "--refetch", filters=("",))
+        try:
+            _fetch(self._git, self._remote, "--refetch", filters=("",))
+        except GitFailed as failed:
+            raise BuildError(self._trouble(str(failed))) from None
         complete.parent.mkdir(exist_ok=True)
         complete.touch()
 
     def close(self) -> None:
         self._git.close()
+
+    def _read(self, name: str, limit: int, path: str) -> bytes:
+        try:
+            return self._git.read(name, limit, path)
+        except GitFailed as failed:
+            raise BuildError(self._trouble(str(failed))) from None
 
     def _directory(self, path: str) -> dict[str, Entry]:
         if path not in self._directories:
@@ -103,7 +123,7 @@ class GitSource:
         return self._directories[path]
 
     def _entries(self, path: str, tree: str) -> Iterator[tuple[str, Entry]]:
-        for mode, name, blob in _parse_tree(self._git.read(tree, 5 * MAX_FILE, path or "the root directory")):
+        for mode, name, blob in _parse_tree(self._read(tree, 5 * MAX_FILE, path or "the root directory")):
             text = name.decode("utf-8", "surrogateescape")
             full = f"{path}/{text}" if path else text
             yield text, Entry(full, _KINDS.get(mode, "file"), blob, executable=mode == b"100755")
@@ -138,7 +158,7 @@ def _open_local(path: Path, ref: str | None, settings: Settings, worktree: bool)
         raise BuildError(AddressInvalid(str(path), f"lies inside a repository; give its root and --subdir {prefix.rstrip('/')}"))
     if worktree:
         return _open_worktree(path, Path(directory), commit, settings)
-    return Commit(str(path), commit, GitSource(Git(Path(directory), settings), tree))
+    return Commit(str(path), commit, GitSource(Git(Path(directory), settings), tree, partial(AddressInvalid, str(path))))
 
 
 def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings) -> Commit:
@@ -162,7 +182,7 @@ def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings)
         tree = git.run("write-tree").strip()
     except GitFailed as failed:
         raise BuildError(AddressInvalid(str(path), str(failed)[:300])) from None
-    return Commit(str(path), f"{commit}+worktree", GitSource(git, tree, scratch=scratch))
+    return Commit(str(path), f"{commit}+worktree", GitSource(git, tree, partial(AddressInvalid, str(path)), scratch=scratch))
 
 
 def _open_remote(url: str, ref: str | None, settings: Settings) -> Commit:
@@ -172,7 +192,7 @@ def _open_remote(url: str, ref: str | None, settings: Settings) -> Commit:
         tree = git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").strip()
     except GitFailed as failed:
         raise BuildError(_remote_failure(url, ref, str(failed), settings)) from None
-    return Commit(url, commit, GitSource(git, tree, remote=commit))
+    return Commit(url, commit, GitSource(git, tree, lambda said: _remote_failure(url, ref, said, settings), remote=commit))
 
 
 def _resolve(url: str, ref: str | None, settings: Settings) -> str:

@@ -22,7 +22,7 @@ def main() -> None:
     example = run("fixtures/example")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1280, "height": 760})
+        page = browser.new_page(viewport={"width": 1280, "height": 880})
         page.set_default_timeout(60_000)
         terminal(page, Path(example), "launchyard plan . && launchyard build . --rebuild")
         session(page, example)

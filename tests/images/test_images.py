@@ -36,7 +36,14 @@ pytestmark = pytest.mark.engine
 OCI = "org.opencontainers.image."
 AFRESH = Wish(rebuild=True)
 WITHOUT_CACHE = Wish(rebuild=True, no_cache=True)
-PYPROJECT = '[project]\nname = "tides"\nversion = "1.0"\ndependencies = ["six==1.16.0"]\n'
+PACKAGE = """\
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "tides"
+version = "1.0"
+"""
 
 
 def inspected(reference: str) -> dict[str, Any]:
@@ -72,7 +79,7 @@ class TestLabelsAndSettings:
         self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
     ) -> None:
         repository = make_repository(
-            {"pyproject.toml": PYPROJECT, "tides.py": "HIGH = 1\n", "README.md": ""}, name="package"
+            {"pyproject.toml": PACKAGE, "tides.py": "HIGH = 1\n", "README.md": ""}, name="package"
         )
         url = "https://git.example.org/ada/tides"
         planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
@@ -104,7 +111,7 @@ def test_the_standard_librarys_compiled_modules_work_on_python(version: str, ima
     code = (
         "import bz2, ctypes, curses, dbm, lzma, os, readline, sqlite3, ssl, sys, uuid, zlib, six\n"
         "ssl.create_default_context(); ctypes.CDLL(None); sqlite3.connect(':memory:').execute('select 1')\n"
-        "print('%d.%d' % sys.version_info[:2], os.getuid(), os.path.exists(os.__cached__))"
+        "print('%d.%d' % sys.version_info[:2], os.getuid(), os.path.exists(six.__cached__))"
     )
     assert docker("run", "--rm", "--network=none", image, "python", "-c", code) == f"{version} 1000 True\n"
 
@@ -145,7 +152,7 @@ class TestAsOf:
         "files",
         [
             {"requirements.txt": "six\n"},
-            {"environment.yml": "channels: [conda-forge, nodefaults]\ndependencies: [python=3.10, six]\n"},
+            {"environment.yml": "channels: [conda-forge, nodefaults]\ndependencies: [python=3.9, six]\n"},
         ],
         ids=["pip", "conda"],
     )
@@ -197,34 +204,35 @@ PRIVATE: dict[str, tuple[dict[str, str], Literal["uv", "pip"]]] = {
 """A repository for each tool that decides versions, and the setting of the resolver."""
 
 
+@pytest.fixture(scope="module")
+def planted(
+    tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings, gateway: str
+) -> Iterator[Planted]:
+    directory = tmp_path_factory.mktemp("planted")
+    passwords = ("swordfish-8c21d07b", "marlin-55f0aa3e")
+    certificate, tls = authority(directory, gateway)
+    with (
+        serving(gateway, package_index({TIDE: wheel("tide")}, "ada", passwords[0]), tls) as index,
+        serving(gateway, package_index({EBB: wheel("ebb")}, "ada", passwords[1]), tls) as extra,
+    ):
+        places = replace(
+            settings.index,
+            url=f"https://ada:{passwords[0]}@{index.address}/simple/",
+            extra=(f"https://ada:{passwords[1]}@{extra.address}/simple/",),
+        )
+        private = replace(settings, certificates=str(certificate), index=places)
+        images: dict[str, str] = {}
+        said: list[Step | Log] = []
+        for name, (files, resolver) in PRIVATE.items():
+            chosen = replace(private, index=replace(places, resolver=resolver))
+            repository = write_repository(directory / name, files)
+            planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
+            images[name] = build(planned, WITHOUT_CACHE, engine, chosen, said.append).reference
+        yield Planted(private, passwords, images, repr(said), index, extra)
+
+
 class TestPasswordsOfIndexes:
     """Each is given to builds in an address, as the settings allow; what a build leaves behind must not hold it."""
-
-    @pytest.fixture(scope="class")
-    def planted(
-        self, tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings, gateway: str
-    ) -> Iterator[Planted]:
-        directory = tmp_path_factory.mktemp("planted")
-        passwords = ("swordfish-8c21d07b", "marlin-55f0aa3e")
-        certificate, tls = authority(directory, gateway)
-        with (
-            serving(gateway, package_index({TIDE: wheel("tide")}, "ada", passwords[0]), tls) as index,
-            serving(gateway, package_index({EBB: wheel("ebb")}, "ada", passwords[1]), tls) as extra,
-        ):
-            places = replace(
-                settings.index,
-                url=f"https://ada:{passwords[0]}@{index.address}/simple/",
-                extra=(f"https://ada:{passwords[1]}@{extra.address}/simple/",),
-            )
-            private = replace(settings, certificates=str(certificate), index=places)
-            images: dict[str, str] = {}
-            said: list[Step | Log] = []
-            for name, (files, resolver) in PRIVATE.items():
-                chosen = replace(private, index=replace(places, resolver=resolver))
-                repository = write_repository(directory / name, files)
-                planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
-                images[name] = build(planned, WITHOUT_CACHE, engine, chosen, said.append).reference
-            yield Planted(private, passwords, images, repr(said), index, extra)
 
     def test_the_indexes_are_really_used(self, planted: Planted) -> None:
         for name, image in planted.images.items():
@@ -283,22 +291,23 @@ def search(archive: Path, wanted: tuple[bytes, ...]) -> Iterator[str]:
                 yield from (f"{member.name}: {word!r}" for word in wanted if word in text)
 
 
-class TestPushing:
-    @pytest.fixture(scope="class")
-    def registry(self, settings: Settings) -> Iterator[str]:
-        """The address of an empty registry."""
-        place = Path(__file__).with_name("registry")
-        image = "launchyard-test/registry"
-        docker("build", "--quiet", f"--build-arg=DEBIAN={settings.bases.debian}", f"--tag={image}", str(place))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-            container = DockerContainer(image)
-            container.ports["5000/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
-            with container:
-                address = f"127.0.0.1:{container.get_exposed_port(5000)}"
-                wait_for_registry(address)
-                yield address
+@pytest.fixture(scope="module")
+def registry(settings: Settings) -> Iterator[str]:
+    """The address of an empty registry."""
+    place = Path(__file__).with_name("registry")
+    image = "launchyard-test/registry"
+    docker("build", "--quiet", f"--build-arg=DEBIAN={settings.bases.debian}", f"--tag={image}", str(place))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+        container = DockerContainer(image)
+        container.ports["5000/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
+        with container:
+            address = f"127.0.0.1:{container.get_exposed_port(5000)}"
+            wait_for_registry(address)
+            yield address
 
+
+class TestPushing:
     def test_a_pushed_image_has_the_digest_that_the_registry_confirms(
         self, registry: str, engine: BuildKit, settings: Settings, image_of: ImageOf, make_repository: MakeRepository
     ) -> None:
