@@ -124,13 +124,26 @@ def build(repository: Path, *options: str) -> dict[str, object]:
 
 
 def by_hand(repository: Path, settings: Settings) -> dict[str, object]:
-    variables = {"PIP_INDEX_URL": settings.index.url, "PIP_CERT": "/run/secrets/certificates" if settings.certificates else ""}
+    variables = {
+        "PIP_INDEX_URL": settings.index.url,
+        "PIP_CERT": "/run/secrets/certificates" if settings.certificates else "",
+    }
     text = DOCKERFILE.format(
         base=settings.bases.pythons.get("3.10") or settings.bases.python.replace("{version}", "3.10"),
         variables=" ".join(f"{name}={value}" for name, value in variables.items() if value),
     )
     secret = [f"--secret=id=certificates,src={settings.certificates}"] if settings.certificates else []
-    command = ["docker", "buildx", "build", "--quiet", "--load", "--provenance=false", *secret, "--file=-", str(repository)]
+    command = [
+        "docker",
+        "buildx",
+        "build",
+        "--quiet",
+        "--load",
+        "--provenance=false",
+        *secret,
+        "--file=-",
+        str(repository),
+    ]
     subprocess.run(command, input=text.encode(), check=True, capture_output=True)
     return {}
 

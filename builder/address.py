@@ -26,7 +26,7 @@ class Address:
 
     @property
     def slug(self) -> str:
-        """Owner and repository as one component of an image's name: "https://h/Owner/My.Repo.git" is "owner-my.repo"."""
+        """Owner and repository as one part of an image's name: "https://h/Owner/My.Repo.git" is "owner-my-repo"."""
         path = self.local.resolve().as_posix() if self.local else urlsplit(self.url).path
         parts = [part for part in path.removesuffix(".git").split("/") if part][-2:]
         name = re.sub(r"[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")
@@ -50,7 +50,9 @@ def parse(text: str, settings: Settings, *, allow_local: bool) -> Address:
             return _local(text)
         raise BuildError(AddressInvalid(_without_user(text)[:200], "only https addresses are fetched"))
     if parts.username is not None or parts.password is not None:
-        raise BuildError(AddressInvalid(_without_user(text)[:200], "holds a user name or a password; public repositories need none"))
+        raise BuildError(
+            AddressInvalid(_without_user(text)[:200], "holds a user name or a password; public repositories need none")
+        )
     if parts.query or parts.fragment or not parts.path.strip("/"):
         raise BuildError(AddressInvalid(text[:200], "names no repository"))
     _allow(parts.scheme, parts.netloc.lower(), settings)

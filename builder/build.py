@@ -102,7 +102,9 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     except LockTimeout:
         from builder.failures import TimeExceeded
 
-        raise BuildError(TimeExceeded("waiting for a build of the same", settings.limits.build_time, "limits.build_time")) from None
+        raise BuildError(
+            TimeExceeded("waiting for a build of the same", settings.limits.build_time, "limits.build_time")
+        ) from None
     return _published(built, name, wish, engine)
 
 
@@ -145,7 +147,9 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         planned.commit.source.fetch_all()
     base = parents.session(planned.frontend, settings)
     request = BuildRequest(
-        write_context=lambda stream: planned.context.write_tar(stream, planned.commit.source, settings.limits.source_size),
+        write_context=lambda stream: planned.context.write_tar(
+            stream, planned.commit.source, settings.limits.source_size
+        ),
         arguments={"FRESH": str(time.time_ns())} if wish.rebuild else {},
         secrets=secrets(settings),
         timeout=settings.limits.build_time,
@@ -159,7 +163,9 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
     except BuildFailed as failed:
         from builder.recognise import recognise
 
-        raise BuildError(recognise(failed, python=planned.plan.python.value, timeout=settings.limits.build_time)) from None
+        raise BuildError(
+            recognise(failed, python=planned.plan.python.value, timeout=settings.limits.build_time)
+        ) from None
     files = engine.read(image_id, ENVIRONMENT)
     lock = hashlib.sha256(files["lock.json"]).hexdigest()
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
@@ -184,7 +190,11 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
 def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
     short = planned.key[: identity.SHORT]
     immutable = [tag for tag in image.tags if f":{short}-" in tag]
-    lock = immutable[0].rpartition("-")[2] if immutable else hashlib.sha256(engine.read(image.id, ENVIRONMENT)["lock.json"]).hexdigest()
+    lock = (
+        immutable[0].rpartition("-")[2]
+        if immutable
+        else hashlib.sha256(engine.read(image.id, ENVIRONMENT)["lock.json"]).hexdigest()
+    )
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
     _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
@@ -282,4 +292,3 @@ def _finished(key: str, settings: Settings) -> float:
 
 def _remember_finish(key: str, settings: Settings) -> None:
     Path(settings.state_dir, "locks", f"{key}.finished").touch()
-

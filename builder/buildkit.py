@@ -51,7 +51,8 @@ class BuildKit:
     def build(self, request: BuildRequest, report: Report) -> str:
         with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:
             image_id = Path(scratch, "id")
-            command = ["docker", "buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false", "--load",
+            command = ["docker", "buildx", "build", "--load", "--progress=rawjson", "--provenance=false",
+                       "--sbom=false",
                        f"--iidfile={image_id}", "--build-arg=SOURCE_DATE_EPOCH=0"]  # fmt: skip
             command += [f"--label={name}={value}" for name, value in sorted(request.labels.items())]
             command += [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
@@ -157,7 +158,13 @@ class _Build:
 
     def _vertex(self, vertex: Mapping[str, Any]) -> None:
         name = self._names.setdefault(vertex["digest"], vertex.get("name", ""))
-        step = Step(name, _seconds(vertex.get("started")), _seconds(vertex.get("completed")), bool(vertex.get("cached")), vertex.get("error", ""))
+        step = Step(
+            name,
+            _seconds(vertex.get("started")),
+            _seconds(vertex.get("completed")),
+            bool(vertex.get("cached")),
+            vertex.get("error", ""),
+        )
         if step.started and not step.completed:
             self._running[vertex["digest"]] = name
         if step.completed:

@@ -55,7 +55,9 @@ class Context:
                 found = source.content(content, limit)
                 left -= len(found)
                 if left < 0:
-                    raise BuildError(TooLarge("What the build needs of the repository", limit - left, limit, "limits.source_size"))
+                    raise BuildError(
+                        TooLarge("What the build needs of the repository", limit - left, limit, "limits.source_size")
+                    )
                 if content.kind == "symlink":
                     _link(tar, path, found)
                 else:

@@ -281,7 +281,8 @@ def _of_repository(failure: object) -> _Words | None:
             return (
                 "No environment file",
                 f"In {where}: {', '.join(failure.seen) or 'nothing'}",
-                near or ("Add an environment.yml, a requirements.txt or a pyproject.toml with its dependencies there.",),
+                near
+                or ("Add an environment.yml, a requirements.txt or a pyproject.toml with its dependencies there.",),
                 Blame.REPOSITORY,
             )
         case detected.StrategyAbsent():
@@ -392,7 +393,10 @@ def _of_address(failure: object) -> _Words | None:
             return (
                 "There is no such public repository",
                 f"{failure.address}: {failure.detail}",
-                ("Check the spelling of the address.", "If the repository is private, make it public or use a public mirror of it."),
+                (
+                    "Check the spelling of the address.",
+                    "If the repository is private, make it public or use a public mirror of it.",
+                ),
                 Blame.REPOSITORY,
             )
         case HostUnreachable():
@@ -406,7 +410,9 @@ def _of_address(failure: object) -> _Words | None:
             return (
                 f"The repository has no branch, tag or commit {failure.ref}",
                 failure.ref,
-                (f"Near: {', '.join(failure.near)}.",) if failure.near else ("A commit is named by all its 40 digits.",),
+                (f"Near: {', '.join(failure.near)}.",)
+                if failure.near
+                else ("A commit is named by all its 40 digits.",),
                 Blame.REPOSITORY,
             )
         case RefInvalid():
@@ -550,7 +556,10 @@ def _of_image(failure: object) -> _Words | None:
             return (
                 f"There is no image {failure.reference}",
                 failure.reference,
-                ("Build it first: launchyard build REPOSITORY.", "A repository is named by its whole address, https://…, or by a path."),
+                (
+                    "Build it first: launchyard build REPOSITORY.",
+                    "A repository is named by its whole address, https://…, or by a path.",
+                ),
                 Blame.USAGE,
             )
         case ImageForeign():

@@ -39,7 +39,9 @@ class Git:
 
     def run(self, *arguments: str, stdin: bytes = b"") -> str:
         """What a command prints. Raises GitFailed, also when it takes longer or writes more than the limits."""
-        return run(f"--git-dir={self.directory}", *arguments, settings=self._settings, environ=self._environ, stdin=stdin)
+        return run(
+            f"--git-dir={self.directory}", *arguments, settings=self._settings, environ=self._environ, stdin=stdin
+        )
 
     def read(self, name: str, limit: int, path: str) -> bytes:
         """The content of an object. Raises BuildError(FileTooLarge) naming `path`, and GitFailed."""

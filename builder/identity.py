@@ -21,7 +21,12 @@ LABEL = "io.launchyard."
 def digest_of(context: Context, platform: str = "") -> str:
     """The SHA-256 of a context: 64 hex digits. Files of a repository count by the id of their blob and their mode."""
     parts = [
-        (path, hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else f"{content.kind} {content.executable} {content.blob}")
+        (
+            path,
+            hashlib.sha256(content).hexdigest()
+            if isinstance(content, bytes)
+            else f"{content.kind} {content.executable} {content.blob}",
+        )
         for path, content in sorted(context.files.items())
     ]
     return hashlib.sha256(json.dumps([context.dockerfile, platform, parts]).encode()).hexdigest()

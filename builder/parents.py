@@ -42,7 +42,10 @@ def session(frontend: str, settings: Settings) -> Parent:
     if frontend == "vscodium":
         if not (settings.vscodium.archive and settings.vscodium.sha256):
             raise BuildError(FrontendUnavailable(frontend, ("vscodium.archive", "vscodium.sha256")))
-        archives = ((settings.vscodium.archive, settings.vscodium.sha256), *sorted(settings.vscodium.extensions.items()))
+        archives = (
+            (settings.vscodium.archive, settings.vscodium.sha256),
+            *sorted(settings.vscodium.extensions.items()),
+        )
     return _session(frontend, settings.bases.debian, settings.image_prefix, tools(settings).reference, archives)
 
 
@@ -74,7 +77,9 @@ def labels(parent: Parent) -> dict[str, str]:
 
 @cache
 def _tools(debian: str, prefix: str) -> Parent:
-    dockerfile = render("parents/tools.Dockerfile.j2", bases={"debian": reference(debian)}, runtime_libraries=_runtime_libraries())
+    dockerfile = render(
+        "parents/tools.Dockerfile.j2", bases={"debian": reference(debian)}, runtime_libraries=_runtime_libraries()
+    )
     files: dict[str, Content] = {**_tree(TEMPLATES / "files/tools", "tools")}
     files |= {f"locks/{name}.txt": _lock(name) for name in ("uv", "pip", "rattler", "poetry")}
     return _parent("tools", prefix, Context(dockerfile, files))
@@ -89,7 +94,9 @@ def _session(frontend: str, debian: str, prefix: str, tools: str, archives: tupl
         bases={"debian": reference(debian)},
         tools=tools,
         runtime_libraries=_runtime_libraries(),
-        downloads=[(_address(address), _sha256(sha256)) for address, sha256 in archives if (address, sha256) not in local],
+        downloads=[
+            (_address(address), _sha256(sha256)) for address, sha256 in archives if (address, sha256) not in local
+        ],
     )
     files: dict[str, Content] = {**_tree(TEMPLATES / "files/session", "session")}
     files["tools/with-settings"] = (TEMPLATES / "files/tools/with-settings").read_bytes()

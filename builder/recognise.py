@@ -83,7 +83,9 @@ def _machine(text: str, failed: BuildFailed, step: str, python: str) -> object |
 
 
 def _pip(text: str, failed: BuildFailed, step: str, python: str) -> object | None:
-    if found := re.search(r"Could not find a version that satisfies the requirement ([\w.-]+)(\S*).*\(from versions: (.*)\)", text):
+    if found := re.search(
+        r"Could not find a version that satisfies the requirement ([\w.-]+)(\S*).*\(from versions: (.*)\)", text
+    ):
         versions = () if found[3] == "none" else tuple(reversed(found[3].split(", ")))[:5]
         if versions:
             return NoVersion(found[1], found[2], python, versions)
@@ -123,16 +125,28 @@ def _poetry(text: str, failed: BuildFailed, step: str, python: str) -> object | 
     if found := re.search(r"depends on ([\w.-]+) \((.*?)\) which doesn't match any versions", text):
         return NoVersion(found[1], found[2], python, ())
     if "version solving failed" in text:
-        return Conflict(tuple(line.strip() for line in text.splitlines() if "depends on" in line or "So, because" in line)[:10])
+        return Conflict(
+            tuple(line.strip() for line in text.splitlines() if "depends on" in line or "So, because" in line)[:10]
+        )
     return None
 
 
 def _index(text: str, failed: BuildFailed, step: str, python: str) -> object | None:
-    pattern = r"(NewConnectionError|Failed to establish a new connection|error sending request|dns error|Temporary failure|timed out)"
+    pattern = (
+        r"NewConnectionError|Failed to establish a new connection|error sending request"
+        r"|dns error|Temporary failure|timed out"
+    )
     return IndexUnreachable(_line(text, pattern)) if re.search(pattern, text) else None
 
 
-_KNOWN: tuple[Callable[[str, BuildFailed, str, str], object | None], ...] = (_machine, _pip, _uv, _conda, _poetry, _index)
+_KNOWN: tuple[Callable[[str, BuildFailed, str, str], object | None], ...] = (
+    _machine,
+    _pip,
+    _uv,
+    _conda,
+    _poetry,
+    _index,
+)
 
 
 def _line(text: str, pattern: str) -> str:

@@ -57,7 +57,9 @@ class Package:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Package:
-        return cls(str(document["name"]), str(document["version"]), str(document["source"]), bool(document["requested"]))
+        return cls(
+            str(document["name"]), str(document["version"]), str(document["source"]), bool(document["requested"])
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ class GitSource:
         remote: str = "",
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
-        """`trouble` makes a failure of what git says when an object cannot be had; `remote` is the commit to fetch it by."""
+        """`trouble` makes a failure of what git says when an object cannot be had; `remote` is the commit to fetch."""
         self._git = git
         self._tree = tree
         self._trouble = trouble
@@ -155,10 +155,14 @@ def _open_local(path: Path, ref: str | None, settings: Settings, worktree: bool)
     lines = found.splitlines()
     directory, prefix, commit, tree = lines[0], lines[1], lines[-2], lines[-1]
     if prefix:
-        raise BuildError(AddressInvalid(str(path), f"lies inside a repository; give its root and --subdir {prefix.rstrip('/')}"))
+        raise BuildError(
+            AddressInvalid(str(path), f"lies inside a repository; give its root and --subdir {prefix.rstrip('/')}")
+        )
     if worktree:
         return _open_worktree(path, Path(directory), commit, settings)
-    return Commit(str(path), commit, GitSource(Git(Path(directory), settings), tree, partial(AddressInvalid, str(path))))
+    return Commit(
+        str(path), commit, GitSource(Git(Path(directory), settings), tree, partial(AddressInvalid, str(path)))
+    )
 
 
 def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings) -> Commit:
@@ -166,7 +170,9 @@ def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings)
     scratch = tempfile.TemporaryDirectory(prefix="launchyard-")
     objects = Path(scratch.name, "objects")
     objects.mkdir()
-    shared = run("-C", str(path), "rev-parse", "--path-format=absolute", "--git-path", "objects", settings=settings).strip()
+    shared = run(
+        "-C", str(path), "rev-parse", "--path-format=absolute", "--git-path", "objects", settings=settings
+    ).strip()
     git = Git(
         directory,
         settings,
@@ -182,7 +188,9 @@ def _open_worktree(path: Path, directory: Path, commit: str, settings: Settings)
         tree = git.run("write-tree").strip()
     except GitFailed as failed:
         raise BuildError(AddressInvalid(str(path), str(failed)[:300])) from None
-    return Commit(str(path), f"{commit}+worktree", GitSource(git, tree, partial(AddressInvalid, str(path)), scratch=scratch))
+    return Commit(
+        str(path), f"{commit}+worktree", GitSource(git, tree, partial(AddressInvalid, str(path)), scratch=scratch)
+    )
 
 
 def _open_remote(url: str, ref: str | None, settings: Settings) -> Commit:
@@ -192,7 +200,9 @@ def _open_remote(url: str, ref: str | None, settings: Settings) -> Commit:
         tree = git.run("rev-parse", "--verify", "--end-of-options", f"{commit}^{{tree}}").strip()
     except GitFailed as failed:
         raise BuildError(_remote_failure(url, ref, str(failed), settings)) from None
-    return Commit(url, commit, GitSource(git, tree, lambda said: _remote_failure(url, ref, said, settings), remote=commit))
+    return Commit(
+        url, commit, GitSource(git, tree, lambda said: _remote_failure(url, ref, said, settings), remote=commit)
+    )
 
 
 def _resolve(url: str, ref: str | None, settings: Settings) -> str:
@@ -237,7 +247,17 @@ def _fetch(git: Git, commit: str, *options: str, filters: tuple[str, ...]) -> No
     for filter_ in filters:
         chosen = (f"--filter={filter_}",) if filter_ else ()
         try:
-            git.run("fetch", "--quiet", "--depth=1", "--no-tags", "--recurse-submodules=no", *options, *chosen, "origin", commit)
+            git.run(
+                "fetch",
+                "--quiet",
+                "--depth=1",
+                "--no-tags",
+                "--recurse-submodules=no",
+                *options,
+                *chosen,
+                "origin",
+                commit,
+            )
             return
         except GitFailed as failed:
             if not filter_ or "filter" not in str(failed):
@@ -252,7 +272,8 @@ def _fetch_usually_read(git: Git, commit: str) -> None:
     if blobs:
         git.run(
             "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-            "--recurse-submodules=no", "--filter=blob:none", "--stdin", "origin", stdin="\n".join(blobs).encode() + b"\n",
+            "--recurse-submodules=no", "--filter=blob:none", "--stdin", "origin", 
+            stdin="".join(f"{blob}\n" for blob in blobs).encode(),
         )  # fmt: skip
 
 
@@ -268,12 +289,16 @@ def _parse_tree(content: bytes) -> Iterator[tuple[bytes, bytes, str]]:
 
 def _local_failure(path: Path, ref: str, said: str, settings: Settings) -> object:
     if "not a git repository" in said:
-        return AddressInvalid(str(path), "not a git repository; run `git init` there and commit, or give --worktree after that")
+        return AddressInvalid(
+            str(path), "not a git repository; run `git init` there and commit, or give --worktree after that"
+        )
     if "dubious ownership" in said:
         return AddressInvalid(str(path), "belongs to another user of this machine")
     if ref == "HEAD":
         return AddressInvalid(str(path), "the repository has no commits")
-    known = run("-C", str(path), "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", settings=settings)
+    known = run(
+        "-C", str(path), "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", settings=settings
+    )
     return RefAbsent(ref, tuple(get_close_matches(ref, known.split(), n=3, cutoff=0.5)))
 
 
@@ -285,6 +310,10 @@ def _remote_failure(url: str, ref: str | None, said: str, settings: Settings) ->
         return CertificateUntrusted(f"{url}: {detail}")
     if re.search(r"File too large|file size limit|signal 25", said):
         return TooLarge("The repository", settings.limits.fetch_size, settings.limits.fetch_size, "limits.fetch_size")
-    if re.search(r"not found|could not read Username|Authentication failed|returned error: 40[134]|not a git|not valid: is this a git", said):
+    if re.search(
+        r"not found|could not read Username|Authentication failed|returned error: 40[134]|not a git"
+        r"|not valid: is this a git",
+        said,
+    ):
         return RepositoryUnavailable(url, detail)
     return HostUnreachable(url, detail)

@@ -123,7 +123,9 @@ def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None)
     """
     file = file_in_use(environ, directory)
     text = file.read_bytes() if file else b""
-    variables = {k: v for k, v in environ.items() if k.startswith(PREFIX) and k.removeprefix(PREFIX) not in NOT_SETTINGS}
+    variables = {
+        k: v for k, v in environ.items() if k.startswith(PREFIX) and k.removeprefix(PREFIX) not in NOT_SETTINGS
+    }
     if not text and not variables:
         return _DEFAULTS
     seen = hashlib.sha256(repr((_OWN_VERSION, text, sorted(variables.items()))).encode()).hexdigest()
@@ -150,7 +152,13 @@ _OWN_VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
 
 def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
     from pydantic import ValidationError, create_model
-    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+    from pydantic_settings import (
+        BaseSettings,
+        EnvSettingsSource,
+        SettingsConfigDict,
+        SettingsError,
+        TomlConfigSettingsSource,
+    )
 
     class Variables(EnvSettingsSource):
         def _load_env_vars(self) -> Mapping[str, str | None]:

@@ -21,7 +21,9 @@ BOUND = 300  # seconds
 def main() -> None:
     example = run("fixtures/example")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": 1280, "height": 880})
         page.set_default_timeout(60_000)
         terminal(page, Path(example), "launchyard plan . && launchyard build . --rebuild")
@@ -33,7 +35,7 @@ def terminal(page: Page, directory: Path, command: str) -> None:
     """What a person's terminal shows after a command: tmux is the terminal."""
     tmux = ["tmux", "-L", "launchyard-pictures"]
     done = "launchyard-picture-done"
-    shown = f"clear; PS1='$ '; printf '$ %s\\n' {shlex.quote(command)}; {command}; tmux -L launchyard-pictures wait-for -S {done}; sleep {BOUND}"
+    shown = f"clear; printf '$ %s\\n' {shlex.quote(command)}; {command}; {shlex.join(tmux)} wait-for -S {done}; sleep {BOUND}"
     run(*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), "-c", str(directory), "sh", "-c", shown)
     try:
         run(*tmux, "wait-for", done)
@@ -47,7 +49,8 @@ def terminal(page: Page, directory: Path, command: str) -> None:
 
 
 HTML = (
-    '<body style="margin:0"><pre style="display:inline-block;margin:0;padding:18px 22px;background:#ffffff;color:#1b1b1b;'
+    '<body style="margin:0">'
+    '<pre style="display:inline-block;margin:0;padding:18px 22px;background:#ffffff;color:#1b1b1b;'
     "font:14px/1.4 'DejaVu Sans Mono',monospace\">{code}</pre></body>"
 )
 

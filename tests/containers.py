@@ -34,7 +34,9 @@ class Container:
 
 
 @contextmanager
-def container(reference: str, *command: str, environ: Mapping[str, str] | None = None, options: tuple[str, ...] = ()) -> Iterator[Container]:
+def container(
+    reference: str, *command: str, environ: Mapping[str, str] | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Container]:
     """A container of an image, removed at the end."""
     variables = [f"--env={name}={value}" for name, value in (environ or {}).items()]
     started = docker("run", "--detach", "--publish=127.0.0.1::8888", *variables, *options, reference, *command).strip()
@@ -56,7 +58,10 @@ def answer(container: Container, path: str) -> int:
             with error:
                 return error.code
         except OSError:
-            if time.monotonic() > deadline or docker("inspect", "--format={{.State.Running}}", container.id).strip() != "true":
+            if (
+                time.monotonic() > deadline
+                or docker("inspect", "--format={{.State.Running}}", container.id).strip() != "true"
+            ):
                 raise AssertionError(f"nothing answers:\n{container.logs()}") from None
             time.sleep(0.1)
 

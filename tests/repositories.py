@@ -46,9 +46,8 @@ class Fixture:
             failure: Any = error.failure
             return "failure.json", _json({"failure": type(failure).__name__, **asdict(failure)})
 
-
     def dockerfile(self) -> str:
-        """The Dockerfile of its plan under default settings; the keys of parents, which change with every tool, left out."""
+        """The Dockerfile of its plan under default settings; parents' keys, which change with every tool, left out."""
         rendered = environment(detect(self.source, self.options), self.frontend, self.source, Settings())
         return re.sub(r"(/parent-[a-z]+):[0-9a-f]{12}", r"\1:KEY", rendered.dockerfile)
 

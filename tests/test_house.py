@@ -37,12 +37,25 @@ def test_imports_go_from_the_launcher_to_the_detectors_and_never_back(package: s
     modules = sorted((ROOT / package).rglob("*.py"))
     assert modules
     for module in modules:
-        ours = {name.partition(".")[0] for name in imports(module)} & (MAY_IMPORT.keys() | {"tests", "fixtures", "benchmarks"})
+        ours = {name.partition(".")[0] for name in imports(module)} & (
+            MAY_IMPORT.keys() | {"tests", "fixtures", "benchmarks"}
+        )
         assert ours <= MAY_IMPORT[package], module
 
 
 def test_detectors_know_no_engine_no_network_and_no_clock() -> None:
-    forbidden = {"subprocess", "socket", "urllib.request", "http", "time", "os", "pathlib", "tempfile", "shutil", "random"}
+    forbidden = {
+        "subprocess",
+        "socket",
+        "urllib.request",
+        "http",
+        "time",
+        "os",
+        "pathlib",
+        "tempfile",
+        "shutil",
+        "random",
+    }
     for module in sorted((ROOT / "detectors").glob("*.py")):
         assert not forbidden & set(imports(module)), module
 

@@ -74,10 +74,10 @@ def test_plan_without_an_environment_file_names_what_comes_near(
     assert result.exit_code == 65
     assert result.stdout == ""
     assert result.stderr.startswith("error: No environment file\n  In the root of the repository: enviroment.yml\n")
-    assert "to do: enviroment.yml: " in result.stderr
+    assert "to do: Rename enviroment.yml to environment.yml." in result.stderr
     error = launchyard.error("plan", repository)
     assert (error["code"], error["blame"]) == ("no-environment", "repository")
-    assert error["fix"][0].startswith("enviroment.yml: ")
+    assert error["fix"] == ["Rename enviroment.yml to environment.yml."]
 
 
 def test_plan_of_a_subdirectory(launchyard: Launchyard, make_repository: MakeRepository) -> None:
