@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from builder import context, identity, parents
 from builder.address import Address
@@ -122,9 +123,12 @@ def known(key: str, name: str, engine: Engine) -> Image | None:
 def secrets(settings: Settings) -> dict[str, bytes]:
     """What a build may use and must not keep: the indexes, proxies and certificates of the installation."""
     index = settings.index
+    addresses = (index.url, *index.extra)
     variables = {
         "PIP_INDEX_URL": index.url,
         "PIP_EXTRA_INDEX_URL": " ".join(index.extra),
+        # pip takes no notice of an index without TLS unless it is told to, and these are the operator's word.
+        "PIP_TRUSTED_HOST": " ".join(urlsplit(a).netloc.rpartition("@")[2] for a in addresses if a.startswith("http://")),
         "UV_DEFAULT_INDEX": index.url,
         "UV_INDEX": " ".join(index.extra),
         # pip looks at all indexes alike; uv does so only when told.

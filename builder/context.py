@@ -110,7 +110,7 @@ def _files(plan: Plan, frontend: str, source: Source, settings: Settings) -> Ite
     yield "request/request.json", _json(_request(plan, frontend, settings))
     if plan.system_packages:
         yield "request/apt.txt", "".join(f"{name}\n" for name in plan.system_packages).encode()
-    yield "source/.launchyard", b""  # COPY needs a directory that exists
+    yield "source/.launchyard", b""  # a mount needs a directory that exists
     for file in plan.files:
         yield f"source/{file.path}", Entry(file.path, "file", file.blob)
     for tree in plan.trees:

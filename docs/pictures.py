@@ -35,7 +35,8 @@ def terminal(page: Page, directory: Path, command: str) -> None:
     """What a person's terminal shows after a command: tmux is the terminal."""
     tmux = ["tmux", "-L", "launchyard-pictures"]
     done = "launchyard-picture-done"
-    shown = f"clear; printf '$ %s\\n' {shlex.quote(command)}; {command}; {shlex.join(tmux)} wait-for -S {done}; sleep {BOUND}"
+    told = f"clear; printf '$ %s\\n' {shlex.quote(command)}"
+    shown = f"{told}; {command}; {shlex.join(tmux)} wait-for -S {done}; sleep {BOUND}"
     run(*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), "-c", str(directory), "sh", "-c", shown)
     try:
         run(*tmux, "wait-for", done)

@@ -75,13 +75,17 @@ def serving(host: str, answer: Callable[[Request], Answer], tls: ssl.SSLContext 
             listening.shutdown()
 
 
-def package_index(packages: Mapping[str, bytes], user: str, password: str) -> Callable[[Request], Answer]:
-    """A simple index (PEP 503) of wheels by file name, which answers only who knows the password."""
+def guarded(answer: Callable[[Request], Answer], user: str, password: str) -> Callable[[Request], Answer]:
+    """The same, for those who know the password alone."""
     wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+    refused = (401, "text/plain", b"who are you?")
+    return lambda request: answer(request) if request.headers.get("Authorization") == wanted else refused
+
+
+def package_index(packages: Mapping[str, bytes]) -> Callable[[Request], Answer]:
+    """A simple index (PEP 503) of wheels by file name."""
 
     def answer(request: Request) -> Answer:
-        if request.headers.get("Authorization") != wanted:
-            return 401, "text/plain", b"who are you?"
         name = request.path.rstrip("/").rpartition("/")[2]
         if name in packages:
             return 200, "application/octet-stream", packages[name]

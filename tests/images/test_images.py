@@ -7,7 +7,7 @@ import re
 import subprocess
 import tarfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,13 +22,13 @@ from builder.engine import Log, Step
 from builder.failures import explain
 from builder.identity import LABEL
 from builder.records import Built
-from builder.settings import Settings
+from builder.settings import Index, Settings
 from detectors.failures import BuildError
 from detectors.plan import Options
 from tests.conftest import MakeRepository, build_image, commit, write_repository
 from tests.containers import docker
 from tests.images.conftest import ImageOf
-from tests.images.serving import Server, authority, package_index, serving, wheel
+from tests.images.serving import Answer, Request, Server, authority, guarded, package_index, serving, wheel
 from tests.repositories import ROOT
 
 pytestmark = pytest.mark.engine
@@ -175,12 +175,11 @@ class TestAsOf:
 class Planted:
     """Images that were built with passwords in the addresses of indexes, and all that was said meanwhile."""
 
-    settings: Settings
-    passwords: tuple[str, ...]
+    settings: dict[str, Settings]
+    """By the tool that decides versions."""
     images: dict[str, str]
     said: str
-    index: Server
-    extra: Server
+    servers: tuple[Server, ...]
 
 
 TIDE, EBB = "tide-1.0-py3-none-any.whl", "ebb-1.0-py3-none-any.whl"
@@ -195,79 +194,110 @@ package-mode = false
 python = "^3.10"
 tide = "*"
 """
-PRIVATE: dict[str, tuple[dict[str, str], Literal["uv", "pip"]]] = {
-    "uv": ({"requirements.txt": "tide\nebb\n"}, "uv"),
-    "pip": ({"requirements.txt": "tide\nebb\n"}, "pip"),
-    "project": ({"pyproject.toml": '[project]\nname = "t"\nversion = "1"\ndependencies = ["tide", "ebb"]\n'}, "uv"),
-    "poetry": ({"pyproject.toml": POETRY}, "uv"),
-}
-"""A repository for each tool that decides versions, and the setting of the resolver."""
+REQUIREMENTS = {"requirements.txt": "tide\nebb\n"}
+PROJECT = {"pyproject.toml": '[project]\nname = "t"\nversion = "1"\ndependencies = ["tide", "ebb"]\n'}
+ENVIRONMENT = {"environment.yml": "channels: [conda-forge, nodefaults]\ndependencies: [python=3.10, six]\n"}
+PASSWORDS = ("swordfish-8c21d07b", "marlin-55f0aa3e", "bonito-90c1e2f4")
 
 
 @pytest.fixture(scope="module")
 def planted(
     tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings, gateway: str
 ) -> Iterator[Planted]:
+    """An image of each tool that decides versions, over TLS where the tool can do without a name for the server."""
     directory = tmp_path_factory.mktemp("planted")
-    passwords = ("swordfish-8c21d07b", "marlin-55f0aa3e")
     certificate, tls = authority(directory, gateway)
+    tide = guarded(package_index({TIDE: wheel("tide")}), "ada", PASSWORDS[0])
+    ebb = guarded(package_index({EBB: wheel("ebb")}), "ada", PASSWORDS[1])
+    images: dict[str, str] = {}
+    said: list[Step | Log] = []
+
+    def add(name: str, files: dict[str, str], chosen: Settings) -> None:
+        repository = write_repository(directory / name, files)
+        planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
+        images[name] = build(planned, AFRESH, engine, chosen, said.append).reference
+
     with (
-        serving(gateway, package_index({TIDE: wheel("tide")}, "ada", passwords[0]), tls) as index,
-        serving(gateway, package_index({EBB: wheel("ebb")}, "ada", passwords[1]), tls) as extra,
+        serving(gateway, tide, tls) as tls_index,
+        serving(gateway, ebb, tls) as tls_extra,
+        serving(gateway, tide) as index,
+        serving(gateway, ebb) as extra,
+        serving(gateway, guarded(channels_of(settings, directory), "ada", PASSWORDS[2])) as channels,
     ):
-        places = replace(
-            settings.index,
-            url=f"https://ada:{passwords[0]}@{index.address}/simple/",
-            extra=(f"https://ada:{passwords[1]}@{extra.address}/simple/",),
-        )
-        private = replace(settings, certificates=str(certificate), index=places)
-        images: dict[str, str] = {}
-        said: list[Step | Log] = []
-        for name, (files, resolver) in PRIVATE.items():
-            chosen = replace(private, index=replace(places, resolver=resolver))
-            repository = write_repository(directory / name, files)
-            planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
-            images[name] = build(planned, WITHOUT_CACHE, engine, chosen, said.append).reference
-        yield Planted(private, passwords, images, repr(said), index, extra)
+        trusting = replace(settings, certificates=str(certificate))
+        over_tls = replace(trusting, index=private(settings.index, "https", tls_index, tls_extra, "uv"))
+        add("uv", REQUIREMENTS, over_tls)
+        add("project", PROJECT, over_tls)
+        add("poetry", {"pyproject.toml": POETRY}, over_tls)
+        plain = replace(trusting, index=private(settings.index, "http", index, extra, "pip"))
+        add("pip", REQUIREMENTS, plain)
+        alias = f"http://ada:{PASSWORDS[2]}@{channels.address}"
+        add("conda", ENVIRONMENT, replace(settings, conda=replace(settings.conda, channel_alias=alias)))
+        servers = (tls_index, tls_extra, index, extra, channels)
+        yield Planted({"uv": over_tls, "pip": plain}, images, repr(said), servers)
+
+
+def channels_of(settings: Settings, directory: Path) -> Callable[[Request], Answer]:
+    """The channels that a stand-in for Miniconda holds, over HTTP."""
+    alias = settings.conda.channel_alias
+    if not alias.startswith("file://"):
+        pytest.skip("the conda channels in use are no files that this test could serve behind a password")
+    held = docker("create", settings.bases.conda).strip()
+    docker("cp", f"{held}:{alias.removeprefix('file://')}", str(directory / "channels"))
+    docker("rm", held)
+
+    def answer(request: Request) -> Answer:
+        file = directory / "channels" / request.path.lstrip("/")
+        return (200, "application/octet-stream", file.read_bytes()) if file.is_file() else (404, "text/plain", b"")
+
+    return answer
+
+
+def private(like: Index, scheme: str, index: Server, extra: Server, resolver: Literal["uv", "pip"]) -> Index:
+    first, second = (
+        f"{scheme}://ada:{p}@{s.address}/simple/" for p, s in zip(PASSWORDS[:2], (index, extra), strict=True)
+    )
+    return replace(like, url=first, extra=(second,), resolver=resolver)
 
 
 class TestPasswordsOfIndexes:
     """Each is given to builds in an address, as the settings allow; what a build leaves behind must not hold it."""
 
     def test_the_indexes_are_really_used(self, planted: Planted) -> None:
-        for name, image in planted.images.items():
-            assert versions(image, "tide") == ["1.0"], name
+        for name in ("uv", "pip", "project", "poetry"):
+            assert versions(planted.images[name], "tide") == ["1.0"], name
         assert versions(planted.images["pip"], "ebb") == versions(planted.images["uv"], "ebb") == ["1.0"]
-        for server, file in ((planted.index, TIDE), (planted.extra, EBB)):
-            assert [r for r in server.requests if r.path.endswith(file) and "Authorization" in r.headers]
+        for server in planted.servers:
+            assert [r for r in server.requests if r.path.endswith((".whl", ".conda")) and "Authorization" in r.headers]
 
-    def test_no_password_is_in_an_exported_image(self, planted: Planted, tmp_path: Path) -> None:
-        exported = tmp_path / "images.tar"
-        docker("save", f"--output={exported}", *planted.images.values())
-        found = list(search(exported, (b"swordfish", b"marlin")))
-        assert found == []
+    @pytest.fixture
+    def exported(self, planted: Planted, tmp_path: Path) -> Path:
+        archive = tmp_path / "images.tar"
+        docker("save", f"--output={archive}", *planted.images.values())
+        assert list(search(archive, (b"VERSION = '1.0'",))), "a search that finds what is there"
+        return archive
 
-    def test_no_address_of_an_index_is_in_an_exported_image(self, planted: Planted, tmp_path: Path) -> None:
-        exported = tmp_path / "images.tar"
-        docker("save", f"--output={exported}", *planted.images.values())
-        found = list(search(exported, tuple(s.address.encode() for s in (planted.index, planted.extra))))
-        assert found == []
+    def test_no_password_is_in_an_exported_image(self, exported: Path) -> None:
+        assert list(search(exported, tuple(password.encode() for password in PASSWORDS))) == []
+
+    def test_no_address_of_an_index_is_in_an_exported_image(self, exported: Path, planted: Planted) -> None:
+        assert list(search(exported, tuple(server.address.encode() for server in planted.servers))) == []
 
     def test_no_password_is_said_while_it_builds(self, planted: Planted) -> None:
-        assert [password for password in planted.passwords if password in planted.said] == []
+        assert [password for password in PASSWORDS if password in planted.said] == []
 
     @pytest.mark.parametrize("resolver", ["uv", "pip"])
     def test_no_password_is_said_when_a_build_fails(
-        self, resolver: Literal["uv", "pip"], planted: Planted, engine: BuildKit, make_repository: MakeRepository
+        self, resolver: str, planted: Planted, engine: BuildKit, make_repository: MakeRepository
     ) -> None:
         repository = make_repository({"requirements.txt": "absent-from-every-index\n"})
-        chosen = replace(planted.settings, index=replace(planted.settings.index, resolver=resolver))
+        chosen = planted.settings[resolver]
         planned = plan(Address(str(repository), repository), None, Options(), "none", chosen)
         said: list[Step | Log] = []
         with pytest.raises(BuildError) as failed:
             build(planned, AFRESH, engine, chosen, said.append)
         everything = f"{said!r} {failed.value.failure!r} {explain(failed.value.failure)!r}"
-        assert [password for password in planted.passwords if password in everything] == []
+        assert [password for password in PASSWORDS if password in everything] == []
 
 
 def search(archive: Path, wanted: tuple[bytes, ...]) -> Iterator[str]:
@@ -323,11 +353,8 @@ class TestPushing:
 
 
 def wait_for_registry(address: str) -> None:
-    done = subprocess.run(
-        ["curl", "--silent", "--fail", "--retry=50", "--retry-delay=0", "--retry-connrefused", "--retry-all-errors",
-         "--retry-max-time=30", f"http://{address}/v2/"], capture_output=True, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    command = ["curl", "--silent", "--fail", "--retry", "50", "--retry-delay", "0", "--retry-all-errors"]
+    subprocess.run([*command, "--retry-max-time", "30", f"http://{address}/v2/"], check=True, timeout=60)
 
 
 def digest_in(registry: str, name: str, tag: str) -> str:

@@ -9,26 +9,29 @@ import asyncio
 import datetime
 import json
 import os
+import re
 import sys
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 sys.path.insert(0, "/tools/rattler")
 
-import rattler  # noqa: E402
-from rattler.exceptions import GatewayError, SolverError  # noqa: E402
-from rattler.package.build_string import BuildString  # noqa: E402
+import rattler
+from rattler.exceptions import GatewayError, SolverError
+from rattler.networking import Client
+from rattler.package.build_string import BuildString
 
 LOCK = Path("/lock/conda.lock")
 
 
 async def solve(inputs: dict, subdir: str) -> None:
-    configuration = rattler.ChannelConfig(os.environ["LAUNCHYARD_CHANNEL_ALIAS"].rstrip("/") + "/")
+    configuration = rattler.ChannelConfig(channel_alias())
     channels = [rattler.Channel(name, configuration) for name in inputs["channels"]]
     as_of = datetime.datetime.fromisoformat(inputs["as_of"].replace("Z", "+00:00")) if inputs["as_of"] else None
     records = await rattler.solve(
         channels,
         [rattler.MatchSpec(spec) for spec in inputs["specs"]],
-        gateway=rattler.Gateway(cache_dir="/cache/repodata"),
+        gateway=rattler.Gateway(cache_dir="/cache/repodata", client=Client.default_client()),
         platforms=[subdir, "noarch"],
         virtual_packages=[virtual(name, value) for name, value in inputs["virtual_packages"].items()],
         channel_priority=rattler.ChannelPriority.Strict,
@@ -47,6 +50,7 @@ async def solve(inputs: dict, subdir: str) -> None:
 
 
 async def install() -> None:
+    channel_alias()
     lock = rattler.LockFile.from_path(LOCK)
     (platform,) = lock.platforms()
     records = lock.default_environment().conda_repodata_records_for_platform(platform) or []
@@ -57,7 +61,26 @@ async def install() -> None:
         platform=rattler.Subdir(platform.name),
         execute_link_scripts=True,
         show_progress=False,
+        client=Client.default_client(),
     )
+
+
+def channel_alias() -> str:
+    """The address below which channels are named. A password or a token in it is handed to rattler apart: what
+    a channel's address holds goes into the records of the environment.
+    """
+    alias = urlsplit(os.environ["LAUNCHYARD_CHANNEL_ALIAS"].rstrip("/") + "/")
+    token = re.match(r"/t/([^/]+)(/.*)", alias.path)
+    if alias.username is not None:
+        known = {"BasicHTTP": {"username": unquote(alias.username), "password": unquote(alias.password or "")}}
+    elif token:
+        known = {"CondaToken": token[1]}
+    else:
+        return alias.geturl()
+    credentials = Path("/dev/shm/credentials.json")  # in memory: a file of a step is kept by the build cache
+    credentials.write_text(json.dumps({alias.hostname: known}))
+    os.environ["RATTLER_AUTH_FILE"] = str(credentials)
+    return alias._replace(netloc=alias.netloc.rpartition("@")[2], path=token[2] if token else alias.path).geturl()
 
 
 def virtual(name: str, value: str) -> "rattler.GenericVirtualPackage":

@@ -31,6 +31,8 @@ def install_environment(prefix: Path) -> None:
     if not prefix.exists():
         run(UV, "venv", "--quiet", "--no-project", "--python", os.environ["LAUNCHYARD_PYTHON"], str(prefix))
     python = str(prefix / "bin" / "python")
+    if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
+        shutil.copytree("/source", "/work", symlinks=True)
     if LOCK.exists():
         run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, "-r", str(LOCK))
     if not any(site_packages(prefix).glob("pip-*.dist-info")):
@@ -44,7 +46,8 @@ def install_environment(prefix: Path) -> None:
 def install_package(directory: str, python: str) -> None:
     """The repository's own package. Its history is not here, so a version read from tags has to be given."""
     os.environ.setdefault("SETUPTOOLS_SCM_PRETEND_VERSION", "0")
-    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, directory)
+    copy = shutil.copytree(directory, "/work/package", symlinks=True)
+    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, str(copy))
 
 
 def install_kernel(python: str) -> None:

@@ -1,4 +1,4 @@
-"""Decide versions: /request/request.json and /work (the repository's files) -> /lock.
+"""Decide versions: /request/request.json and /source (the repository's files) -> /lock.
 
 /lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
 /lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
@@ -27,6 +27,7 @@ def main() -> int:
     request = json.loads(Path("/request/request.json").read_bytes())
     inputs = request["inputs"]
     LOCK.mkdir(exist_ok=True)
+    shutil.copytree("/source", "/work", symlinks=True)  # tools write beside what they read
     os.chdir(Path("/work", inputs["directory"]))
     code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[request["strategy"]](inputs)
     if code:

@@ -15,6 +15,7 @@ USER = 1000
 
 def main() -> int:
     script = Path("/post-build", json.loads(Path("/request/request.json").read_bytes())["post_build"])
+    shutil.copytree("/repository", "/post-build", symlinks=True)
     home = Path("/home/user")
     home.mkdir(exist_ok=True)
     for top in (home, Path("/opt"), Path("/post-build")):
