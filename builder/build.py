@@ -128,7 +128,9 @@ def secrets(settings: Settings) -> dict[str, bytes]:
         "PIP_INDEX_URL": index.url,
         "PIP_EXTRA_INDEX_URL": " ".join(index.extra),
         # pip takes no notice of an index without TLS unless it is told to, and these are the operator's word.
-        "PIP_TRUSTED_HOST": " ".join(urlsplit(a).netloc.rpartition("@")[2] for a in addresses if a.startswith("http://")),
+        "PIP_TRUSTED_HOST": " ".join(
+            urlsplit(a).netloc.rpartition("@")[2] for a in addresses if a.startswith("http://")
+        ),
         "UV_DEFAULT_INDEX": index.url,
         "UV_INDEX": " ".join(index.extra),
         # pip looks at all indexes alike; uv does so only when told.

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Request:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Message
 
 
 @dataclass
@@ -47,7 +48,7 @@ def serving(host: str, answer: Callable[[Request], Answer], tls: ssl.SSLContext 
     class Handler(BaseHTTPRequestHandler):
         def respond(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = Request(self.command, self.path, dict(self.headers))
+            request = Request(self.command, self.path, self.headers)
             server.requests.append(request)
             status, kind, content = answer(request)
             self.send_response(status)

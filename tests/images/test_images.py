@@ -179,7 +179,8 @@ class Planted:
     """By the tool that decides versions."""
     images: dict[str, str]
     said: str
-    servers: tuple[Server, ...]
+    indexes: tuple[Server, ...]
+    channels: Server
 
 
 TIDE, EBB = "tide-1.0-py3-none-any.whl", "ebb-1.0-py3-none-any.whl"
@@ -233,8 +234,8 @@ def planted(
         add("pip", REQUIREMENTS, plain)
         alias = f"http://ada:{PASSWORDS[2]}@{channels.address}"
         add("conda", ENVIRONMENT, replace(settings, conda=replace(settings.conda, channel_alias=alias)))
-        servers = (tls_index, tls_extra, index, extra, channels)
-        yield Planted({"uv": over_tls, "pip": plain}, images, repr(said), servers)
+        indexes = (tls_index, tls_extra, index, extra)
+        yield Planted({"uv": over_tls, "pip": plain}, images, repr(said), indexes, channels)
 
 
 def channels_of(settings: Settings, directory: Path) -> Callable[[Request], Answer]:
@@ -267,8 +268,10 @@ class TestPasswordsOfIndexes:
         for name in ("uv", "pip", "project", "poetry"):
             assert versions(planted.images[name], "tide") == ["1.0"], name
         assert versions(planted.images["pip"], "ebb") == versions(planted.images["uv"], "ebb") == ["1.0"]
-        for server in planted.servers:
-            assert [r for r in server.requests if r.path.endswith((".whl", ".conda")) and "Authorization" in r.headers]
+        for index in planted.indexes:
+            assert [r for r in index.requests if r.path.endswith(".whl") and "Authorization" in r.headers]
+        assert versions(planted.images["conda"], "six")
+        assert [r for r in planted.channels.requests if "repodata" in r.path and "Authorization" in r.headers]
 
     @pytest.fixture
     def exported(self, planted: Planted, tmp_path: Path) -> Path:
@@ -281,7 +284,7 @@ class TestPasswordsOfIndexes:
         assert list(search(exported, tuple(password.encode() for password in PASSWORDS))) == []
 
     def test_no_address_of_an_index_is_in_an_exported_image(self, exported: Path, planted: Planted) -> None:
-        assert list(search(exported, tuple(server.address.encode() for server in planted.servers))) == []
+        assert list(search(exported, tuple(index.address.encode() for index in planted.indexes))) == []
 
     def test_no_password_is_said_while_it_builds(self, planted: Planted) -> None:
         assert [password for password in PASSWORDS if password in planted.said] == []

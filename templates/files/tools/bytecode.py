@@ -18,7 +18,7 @@ def main():
     roots = sys.argv[1:]
     cache = None
     if roots[0] == "--cache":
-        cache = os.path.join(roots[1], "%s-%s" % (sys.implementation.cache_tag, importlib.util.MAGIC_NUMBER.hex()))
+        cache = os.path.join(roots[1], f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}")
         roots = roots[2:]
     modules = sorted(path for root in roots for path in find(root))
     processors = os.cpu_count() or 1
@@ -65,7 +65,7 @@ def compile_one(path, cache):
 
 
 def compiled(path, source):
-    """None for what is no module of this Python: templates and other Pythons' files lie among those of many packages."""
+    """None for what is no module of this Python: templates and other Pythons' files lie among many packages' own."""
     try:
         code = compile(source, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError):
@@ -83,13 +83,9 @@ def read(path, size=-1):
 
 
 def write(path, content):
-    part = "%s.%d" % (path, os.getpid())
-    try:
-        file = open(part, "wb")
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        file = open(part, "wb")
-    with file:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    part = f"{path}.{os.getpid()}"
+    with open(part, "wb") as file:
         file.write(content)
     os.replace(part, path)
 

@@ -67,7 +67,9 @@ def names(lock: Path) -> set[str]:
 
 
 def installed(python: str) -> set[str]:
-    listed = subprocess.run([UV, "pip", "list", "--format=json", "--python", python], capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        [UV, "pip", "list", "--format=json", "--python", python], capture_output=True, check=True
+    ).stdout
     return {package["name"].lower().replace("_", "-") for package in json.loads(listed)}
 
 

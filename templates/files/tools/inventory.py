@@ -27,17 +27,30 @@ def main() -> int:
     index = index_packages(prefix, {name for record in conda for name in record["provides"]})
     listed = sorted(
         (
-            {"name": p["name"], "version": p["version"], "source": p["source"], "requested": canonical(p["name"]) in wanted}
+            {
+                "name": p["name"],
+                "version": p["version"],
+                "source": p["source"],
+                "requested": canonical(p["name"]) in wanted,
+            }
             for p in (*conda, *index)
         ),
         key=lambda p: (p["source"], p["name"]),
     )
     write("packages.json", listed)
-    write("lock.json", {"conda": conda_lock(prefix), **{lock.stem: locked(lock) for lock in sorted(Path("/lock").glob("pylock*.toml"))}})
+    write(
+        "lock.json",
+        {
+            "conda": conda_lock(prefix),
+            **{lock.stem: locked(lock) for lock in sorted(Path("/lock").glob("pylock*.toml"))},
+        },
+    )
     problems = Path("/lock/problems.json")
     write("problems.json", json.loads(problems.read_bytes()) if problems.exists() else [])
     variables = request["inputs"].get("variables", {})
-    (OUT / "env.sh").write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items())))
+    (OUT / "env.sh").write_text(
+        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
+    )
     for stem in ("pylock", "pylock.kernel"):
         if (lock := Path("/lock", f"{stem}.toml")).exists():
             (OUT / lock.name).write_text(without_addresses(lock.read_text()))
@@ -46,7 +59,9 @@ def main() -> int:
 
 def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
     listed = subprocess.run(
-        ["/tools/uv", "pip", "list", "--format=json", "--python", str(prefix / "bin" / "python")], capture_output=True, check=True
+        ["/tools/uv", "pip", "list", "--format=json", "--python", str(prefix / "bin" / "python")],
+        capture_output=True,
+        check=True,
     ).stdout
     found = []
     for package in json.loads(listed):
@@ -73,7 +88,13 @@ def in_lock(name: str) -> bool:
 def conda_packages(prefix: Path) -> list[dict]:
     records = (json.loads(file.read_bytes()) for file in sorted(prefix.glob("conda-meta/*.json")))
     return [
-        {"name": r["name"], "version": r["version"], "source": "conda", "provides": {canonical(r["name"]), *distributions(r)}} for r in records
+        {
+            "name": r["name"],
+            "version": r["version"],
+            "source": "conda",
+            "provides": {canonical(r["name"]), *distributions(r)},
+        }
+        for r in records
     ]
 
 

@@ -29,7 +29,9 @@ def main() -> int:
     LOCK.mkdir(exist_ok=True)
     shutil.copytree("/source", "/work", symlinks=True)  # tools write beside what they read
     os.chdir(Path("/work", inputs["directory"]))
-    code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[request["strategy"]](inputs)
+    code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[
+        request["strategy"]
+    ](inputs)
     if code:
         return code
     if PYLOCK.exists():
@@ -110,10 +112,12 @@ def lock_kernel(strategy: str, inputs: dict) -> list[tuple[str, str]]:
         return []
     wanted = Path("/tmp/kernel.in")
     wanted.write_text("ipykernel\n")
-    # Of today, whatever day the environment is of: the kernel is the session's, and one of that day may not be built for this Python.
+    # Of today, whatever day the environment is of: the kernel is the session's, and one of that day may be
+    # for no Python there is.
     if uv_compile(str(wanted), {**inputs, "as_of": None}, KERNEL, "--constraints", str(constraints("kernel", pins))):
         KERNEL.unlink(missing_ok=True)
-        return [("kernel-unavailable", "no ipykernel fits what this environment pins: notebooks have no kernel, terminals work")]
+        words = "no ipykernel fits what this environment pins: notebooks have no kernel, terminals work"
+        return [("kernel-unavailable", words)]
     finish(KERNEL)
     return []
 
@@ -125,7 +129,9 @@ def constraints(name: str, pins: dict[str, str]) -> Path:
 
 
 def installed() -> dict[str, str]:
-    listed = subprocess.run([UV, "pip", "list", "--format=json", "--python", python()], capture_output=True, check=True).stdout
+    listed = subprocess.run(
+        [UV, "pip", "list", "--format=json", "--python", python()], capture_output=True, check=True
+    ).stdout
     return {package["name"]: package["version"] for package in json.loads(listed)}
 
 

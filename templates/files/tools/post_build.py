@@ -21,9 +21,16 @@ def main() -> int:
     for top in (home, Path("/opt"), Path("/post-build")):
         own(top, USER)
     prefix = os.environ["LAUNCHYARD_PREFIX"]
-    environ = {**os.environ, "HOME": str(home), "PATH": f"{prefix}/bin:{os.environ['PATH']}", "XDG_CACHE_HOME": "/tmp/cache"}
+    environ = {
+        **os.environ,
+        "HOME": str(home),
+        "PATH": f"{prefix}/bin:{os.environ['PATH']}",
+        "XDG_CACHE_HOME": "/tmp/cache",
+    }
     script.chmod(0o755)
-    code = subprocess.run([str(script)], cwd="/post-build", env=environ, user=USER, group=USER, extra_groups=[]).returncode
+    code = subprocess.run(
+        [str(script)], cwd="/post-build", env=environ, user=USER, group=USER, extra_groups=[]
+    ).returncode
     own(Path("/opt"), 0)
     subprocess.run(["find", str(home), "-depth", "-exec", "touch", "-h", "-d", "@0", "{}", "+"], check=True)
     shutil.rmtree("/tmp/cache", ignore_errors=True)

@@ -33,8 +33,8 @@ def main() -> int:
 def attempt(program: Path) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+") as log:
         server = subprocess.Popen(
-            [str(program), "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={PORT}", "--ServerApp.port_retries=0",
-             f"--ServerApp.base_url={BASE}", f"--ServerApp.root_dir={home}"],
+            [str(program), "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={PORT}",
+             "--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE}", f"--ServerApp.root_dir={home}"],
             env={**os.environ, "HOME": home, "JUPYTER_TOKEN": "try", "PYTHONDONTWRITEBYTECODE": "1"},
             stdout=log, stderr=log, cwd=home, start_new_session=True,
         )  # fmt: skip
@@ -46,7 +46,7 @@ def attempt(program: Path) -> tuple[str, str]:
             server.wait()
 
 
-def wait(server: subprocess.Popen, log) -> tuple[str, str]:  # noqa: ANN001
+def wait(server: subprocess.Popen, log) -> tuple[str, str]:
     deadline = time.monotonic() + BOUND
     while time.monotonic() < deadline:
         if server.poll() is not None:
