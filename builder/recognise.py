@@ -92,6 +92,8 @@ def _pip(text: str, failed: BuildFailed, step: str, python: str) -> object | Non
         return _index(text, failed, step, python) or PackageNotFound(found[1])
     if found := re.search(r"No matching distribution found for ([\w.-]+)", text):
         return PackageNotFound(found[1])
+    if "No solution found" in text:  # uv's chain, printed before pip was asked, says why; pip's says only that
+        return _uv(text, failed, step, python)
     if "ResolutionImpossible" in text or "conflicting dependencies" in text:
         chain = re.search(r"The conflict is caused by:\n((?: +.*\n?)+)", text)
         return Conflict(tuple(line.strip() for line in (chain[1] if chain else text).splitlines() if line.strip())[:10])
@@ -104,8 +106,8 @@ def _uv(text: str, failed: BuildFailed, step: str, python: str) -> object | None
         return PackageNotFound(found[1])
     if found := re.search(r"Because there is no version of ([\w.-]+?)((?:==|>=|<=|~=|!=|<|>)\S+?) and", flat):
         return NoVersion(found[1], found[2], python, ())
-    if re.search(r"No solution found when resolving", flat):
-        return Conflict((re.sub(r"^.*?(Because|╰─▶)", r"\1", flat)[:800].replace("╰─▶ ", ""),))
+    if found := re.search(r"No solution found when resolving.*?(Because .*?unsatisfiable\.)", flat):
+        return Conflict(tuple(re.split(r"(?<=\.) (?=And )", found[1]))[:10])
     return None
 
 

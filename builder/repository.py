@@ -231,6 +231,7 @@ def _cached(url: str, commit: str, settings: Settings) -> Git:
                 ("extensions.partialClone", "origin"),
                 ("remote.origin.url", url),
                 ("remote.origin.promisor", "true"),
+                ("fetch.recurseSubmodules", "false"),
             ):
                 git.run("config", name, value)
             (directory / "ready").touch()
@@ -245,19 +246,10 @@ def _cached(url: str, commit: str, settings: Settings) -> Git:
 def _fetch(git: Git, commit: str, *options: str, filters: tuple[str, ...]) -> None:
     """Fetch one commit by the first of the filters that the server takes."""
     for filter_ in filters:
-        chosen = (f"--filter={filter_}",) if filter_ else ()
+        # Said outright: without it git takes the filter that it was given first.
+        chosen = f"--filter={filter_}" if filter_ else "--no-filter"
         try:
-            git.run(
-                "fetch",
-                "--quiet",
-                "--depth=1",
-                "--no-tags",
-                "--recurse-submodules=no",
-                *options,
-                *chosen,
-                "origin",
-                commit,
-            )
+            git.run("fetch", "--quiet", "--depth=1", "--no-tags", *options, chosen, "origin", commit)
             return
         except GitFailed as failed:
             if not filter_ or "filter" not in str(failed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from builder.address import Address
 from builder.build import Wish, build, plan
 from builder.buildkit import BuildKit
+from builder.identity import LABEL
 from builder.records import Built
 from builder.settings import Settings, load
 from detectors.plan import Options
@@ -69,11 +70,16 @@ def make_repository(tmp_path: Path) -> MakeRepository:
 
 
 @pytest.fixture(scope="session")
-def engine() -> BuildKit:
-    """The real engine. Tests that need one fail where none answers: `make engine` starts one."""
+def engine() -> Iterator[BuildKit]:
+    """The real engine; images that tests have made are removed at the end, what stands under them stays.
+
+    Tests that need one fail where none answers: `make engine` starts one.
+    """
     engine = BuildKit()
     engine.inspect("launchyard-nothing")
-    return engine
+    yield engine
+    ours = [tag for image in engine.images(LABEL + "key") for tag in image.tags if tag.startswith(f"{PREFIX}/")]
+    engine.remove(ours)
 
 
 @pytest.fixture(scope="session")

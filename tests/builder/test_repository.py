@@ -1,0 +1,171 @@
+"""Repositories are read as git objects: local ones where they lie, remote ones fetched without their blobs."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builder.address import parse
+from builder.failures import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
+from builder.repository import Commit, open_commit
+from builder.settings import Settings
+from detectors.failures import BuildError
+from detectors.source import find, read, walk
+from tests.conftest import MakeRepository, commit, git
+
+
+class Backend(http.server.BaseHTTPRequestHandler):
+    """git http-backend, as a forge runs it; the root it serves is the server's attribute."""
+
+    def answer(self) -> None:
+        path, _, query = self.path.partition("?")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ = {
+            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.server.root, "GIT_HTTP_EXPORT_ALL": "1",  # type: ignore[attr-defined]
+            "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+        }  # fmt: skip
+        said = subprocess.run(["git", "http-backend"], input=body, env=environ, capture_output=True).stdout
+        head, _, content = said.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
+        self.send_response(int(headers.pop("Status", "200").split()[0]))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[str]:
+    """The address of a git host that serves what lies in tmp_path."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend)
+    server.root = str(tmp_path)  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+FILES = {"requirements.txt": "six\n", "lib/deep/tides.py": "HIGH = 1\n", "README.md": "words\n"}
+
+
+def opened(address: str, tmp_path: Path, ref: str | None = None, *, worktree: bool = False) -> Commit:
+    host = "/".join(address.split("/", 3)[:3])
+    settings = replace(Settings(), allowed_hosts=(host,), cache_dir=str(tmp_path / "cache"))
+    return open_commit(parse(address, settings, allow_local=True), ref, settings, worktree=worktree)
+
+
+def failure(address: str, tmp_path: Path, ref: str | None = None) -> object:
+    with pytest.raises(BuildError) as caught:
+        opened(address, tmp_path, ref)
+    return caught.value.failure
+
+
+def test_a_local_repository_is_read_at_its_commit_and_not_as_it_lies(
+    make_repository: MakeRepository, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    (repository / "requirements.txt").write_text("changed\n")
+    found = opened(str(repository), tmp_path)
+    assert found.id == git(repository, "rev-parse", "HEAD")
+    assert read(found.source, "requirements.txt") == "six\n"
+    assert [entry.path for entry in walk(found.source)] == ["README.md", "lib/deep/tides.py", "requirements.txt"]
+    assert found.time == 1714564800
+
+
+def test_the_worktree_is_read_as_it_lies_and_leaves_nothing_in_the_repository(
+    make_repository: MakeRepository, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    (repository / "requirements.txt").write_text("changed\n")
+    (repository / "new.txt").write_text("new\n")
+    before = sorted(path.name for path in (repository / ".git" / "objects").rglob("*"))
+    found = opened(str(repository), tmp_path, worktree=True)
+    assert found.id == git(repository, "rev-parse", "HEAD") + "+worktree"
+    assert read(found.source, "requirements.txt") == "changed\n"
+    assert read(found.source, "new.txt") == "new\n"
+    assert sorted(path.name for path in (repository / ".git" / "objects").rglob("*")) == before
+    assert git(repository, "status", "--porcelain") == "M requirements.txt\n?? new.txt"
+
+
+def test_a_remote_repository_is_fetched_without_what_nobody_reads(
+    make_repository: MakeRepository, forge: str, tmp_path: Path
+) -> None:
+    repository = make_repository({**FILES, "data.bin": "x" * 3_000_000})
+    git(repository, "config", "uploadpack.allowFilter", "true")
+    found = opened(f"{forge}/repository", tmp_path)
+    assert read(found.source, "requirements.txt") == "six\n"
+    fetched = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.pack"))
+    assert fetched < 10_000
+    assert read(found.source, "lib/deep/tides.py") == "HIGH = 1\n"
+
+
+def test_a_host_that_cannot_filter_sends_everything_and_it_works_all_the_same(
+    make_repository: MakeRepository, forge: str, tmp_path: Path
+) -> None:
+    make_repository(FILES)
+    assert read(opened(f"{forge}/repository", tmp_path).source, "lib/deep/tides.py") == "HIGH = 1\n"
+
+
+def test_all_of_a_commit_is_fetched_when_a_build_needs_it(
+    make_repository: MakeRepository, forge: str, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    git(repository, "config", "uploadpack.allowFilter", "true")
+    found = opened(f"{forge}/repository", tmp_path)
+    found.source.fetch_all()
+    (repository / ".git").rename(repository / "gone")  # the host can be asked for nothing more
+    assert [found.source.content(entry) for entry in walk(found.source)]
+
+
+def test_a_branch_a_tag_and_a_commit_are_found_by_name(
+    make_repository: MakeRepository, forge: str, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "-c", "user.name=Ada", "-c", "user.email=a@example.org", "tag", "--annotate", "-m", "x", "v1")
+    git(repository, "switch", "--quiet", "--create", "feature/tides")
+    (repository / "more").write_text("x")
+    second = commit(repository)
+    address = f"{forge}/repository"
+    assert opened(address, tmp_path, "v1").id == first
+    assert opened(address, tmp_path, "feature/tides").id == second
+    assert opened(address, tmp_path, first).id == first
+
+
+def test_what_cannot_be_found_is_said_apart(make_repository: MakeRepository, forge: str, tmp_path: Path) -> None:
+    make_repository(FILES)
+    assert failure(f"{forge}/repository", tmp_path, "mian") == RefAbsent("mian", ("main",))
+    assert isinstance(failure(f"{forge}/repository", tmp_path, "0" * 40), RefAbsent)
+    assert isinstance(failure(f"{forge}/elsewhere", tmp_path), RepositoryUnavailable)
+    assert isinstance(failure("http://127.0.0.1:9/o/r", tmp_path), HostUnreachable)
+    assert isinstance(failure(str(tmp_path), tmp_path), AddressInvalid)
+    assert isinstance(failure(str(tmp_path / "repository" / "lib"), tmp_path), AddressInvalid)
+
+
+def test_a_link_out_of_the_repository_leads_nowhere(make_repository: MakeRepository, tmp_path: Path) -> None:
+    repository = make_repository(FILES)
+    (repository / "out").symlink_to("/etc/passwd")
+    (repository / "inside").symlink_to("lib/deep")
+    commit(repository)
+    source = opened(str(repository), tmp_path).source
+    assert read(source, "inside/tides.py") == "HIGH = 1\n"
+    with pytest.raises(BuildError):
+        find(source, "out")

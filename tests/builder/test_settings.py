@@ -1,0 +1,64 @@
+"""Settings: a file, then variables, over defaults; checked, and remembered once checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.failures import SettingsInvalid
+from builder.settings import Settings, load, secrets
+from detectors.failures import BuildError
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+
+def wrong(environ: dict[str, str], directory: Path) -> tuple[tuple[str, str], ...]:
+    with pytest.raises(BuildError) as caught:
+        load(environ, directory)
+    assert isinstance(caught.value.failure, SettingsInvalid)
+    return caught.value.failure.places
+
+
+def test_without_a_source_they_are_the_defaults(tmp_path: Path) -> None:
+    found, defaults = load({}, tmp_path), Settings()
+    assert (found.bases, found.index, found.limits) == (defaults.bases, defaults.index, defaults.limits)
+    assert found.allowed_hosts == defaults.allowed_hosts
+
+
+def test_a_variable_comes_before_the_file_and_the_file_before_the_default(tmp_path: Path) -> None:
+    (tmp_path / "launchyard.toml").write_text('image_prefix = "lab"\n[limits]\nbuild_time = 60\nlog_size = 9\n')
+    settings = load(
+        {"LAUNCHYARD_LIMITS__BUILD_TIME": "7", "LAUNCHYARD_ALLOWED_HOSTS": "a.example,b.example:80"}, tmp_path
+    )
+    assert (settings.image_prefix, settings.limits.build_time, settings.limits.log_size) == ("lab", 7, 9)
+    assert settings.allowed_hosts == ("a.example", "b.example:80")
+    assert settings.bases == Settings().bases
+
+
+def test_what_was_checked_is_remembered_and_the_same(tmp_path: Path) -> None:
+    environ = {"LAUNCHYARD_BASES__DEBIAN": "mirror.example/debian:12"}
+    first = load(environ, tmp_path)
+    assert (tmp_path / "XDG_CACHE_HOME" / "launchyard" / "settings.json").exists()
+    assert load(environ, tmp_path) == first
+    assert load({**environ, "LAUNCHYARD_IMAGE_PREFIX": "x"}, tmp_path).image_prefix == "x"
+
+
+def test_settings_with_a_password_are_not_written_down(tmp_path: Path) -> None:
+    settings = load({"LAUNCHYARD_INDEX__URL": "https://ada:s3cret@index.example/simple"}, tmp_path)
+    assert set(secrets(settings)) == {"ada:s3cret", "s3cret"}
+    assert not (tmp_path / "XDG_CACHE_HOME" / "launchyard" / "settings.json").exists()
+
+
+def test_each_mistake_names_its_setting(tmp_path: Path) -> None:
+    assert wrong({"LAUNCHYARD_LIMITS__BUILD_TIME": "soon"}, tmp_path)[0][0] == "limits.build_time"
+    assert wrong({"LAUNCHYARD_BASES__DEBAIN": "x"}, tmp_path) == (("LAUNCHYARD_BASES__DEBAIN", "no such setting"),)
+    assert wrong({"LAUNCHYARD_CONFIG": str(tmp_path / "none.toml")}, tmp_path)[0][0] == "LAUNCHYARD_CONFIG"
+    (tmp_path / "launchyard.toml").write_text("colour = 1\n")
+    assert wrong({}, tmp_path)[0][0] == "colour"
+    (tmp_path / "launchyard.toml").write_text("image_prefix = \n")
+    assert "launchyard.toml" in wrong({}, tmp_path)[0][0]
