@@ -73,7 +73,6 @@ class Limits:
     fetch_time: int = 300
     fetch_size: int = 2_000_000_000
     build_time: int = 3_600
-    log_size: int = 50_000_000
     source_size: int = 500_000_000
     session_memory: int = 4_000_000_000
     session_processes: int = 1_024

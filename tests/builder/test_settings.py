@@ -31,11 +31,11 @@ def test_without_a_source_they_are_the_defaults(tmp_path: Path) -> None:
 
 
 def test_a_variable_comes_before_the_file_and_the_file_before_the_default(tmp_path: Path) -> None:
-    (tmp_path / "launchyard.toml").write_text('image_prefix = "lab"\n[limits]\nbuild_time = 60\nlog_size = 9\n')
+    (tmp_path / "launchyard.toml").write_text('image_prefix = "lab"\n[limits]\nbuild_time = 60\nsource_size = 9\n')
     settings = load(
         {"LAUNCHYARD_LIMITS__BUILD_TIME": "7", "LAUNCHYARD_ALLOWED_HOSTS": "a.example,b.example:80"}, tmp_path
     )
-    assert (settings.image_prefix, settings.limits.build_time, settings.limits.log_size) == ("lab", 7, 9)
+    assert (settings.image_prefix, settings.limits.build_time, settings.limits.source_size) == ("lab", 7, 9)
     assert settings.allowed_hosts == ("a.example", "b.example:80")
     assert settings.bases == Settings().bases
 
