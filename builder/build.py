@@ -163,7 +163,7 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
     )
     try:
         for parent in (parents.tools(settings), base):
-            parents.ensure(parent, engine, settings, secrets(settings), report)
+            parents.ensure(parent, engine, settings, request.secrets, report)
         labels = image_labels(planned, settings) | _base_digest(base.reference, engine)
         image_id = engine.build(replace(request, labels=labels), _timed(steps, report))
     except BuildFailed as failed:

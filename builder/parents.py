@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -49,7 +49,7 @@ def session(frontend: str, settings: Settings) -> Parent:
     return _session(frontend, settings.bases.debian, settings.image_prefix, tools(settings).reference, archives)
 
 
-def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: dict[str, bytes], report: Report) -> None:
+def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[str, bytes], report: Report) -> None:
     """Build a parent unless the engine has it. Two who need it at once build it once."""
     if engine.inspect(parent.reference):
         return

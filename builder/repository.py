@@ -106,9 +106,6 @@ class GitSource:
         complete.parent.mkdir(exist_ok=True)
         complete.touch()
 
-    def close(self) -> None:
-        self._git.close()
-
     def _read(self, name: str, limit: int, path: str) -> bytes:
         try:
             return self._git.read(name, limit, path)

@@ -46,7 +46,7 @@ def install_environment(prefix: Path) -> None:
 def install_package(directory: str, python: str) -> None:
     """The repository's own package. Its history is not here, so a version read from tags has to be given."""
     os.environ.setdefault("SETUPTOOLS_SCM_PRETEND_VERSION", "0")
-    copy = shutil.copytree(directory, "/work/package", symlinks=True)
+    copy = shutil.copytree(directory, "/work-package", symlinks=True)  # not in /work, which may hold any name
     run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, str(copy))
 
 
