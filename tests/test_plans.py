@@ -146,3 +146,22 @@ def test_fixtures_name_no_host_but_made_up_ones() -> None:
         content = path.read_bytes() if path.is_file() else b""
         hosts = set(re.findall(rb"://(?:[^/\s@\"]*@)?([A-Za-z0-9.-]+)", content)) - known
         assert {host for host in hosts if not host.endswith(b"example.org")} == set(), path
+
+
+RENDERED = sorted(ROOT.glob("*/Dockerfile"))
+
+
+@pytest.mark.parametrize("dockerfile", RENDERED, ids=lambda path: path.parent.name)
+def test_no_step_takes_what_one_of_another_owner_made_from_a_cache(dockerfile: Path) -> None:
+    apart: set[str] = set()
+    steps = 0
+    for stage in re.split(r"^(?=FROM )", dockerfile.read_text(), flags=re.MULTILINE)[1:]:
+        base, name = re.findall(r"^FROM (\S+)(?: AS (\S+))?", stage)[0]
+        if base in apart or "ARG OWNER\n" in stage:
+            apart.add(name)
+        for step in re.findall(r"^RUN (?:.*\\\n)*.*", stage, flags=re.MULTILINE):
+            if "--mount=type=cache" in step:
+                steps += 1
+                # The stage `fetch` leaves a word of its owner, which each of these is given.
+                assert name in apart or "--mount=type=bind,from=fetch,source=/fetched" in step, step
+    assert steps >= 7

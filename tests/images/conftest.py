@@ -11,8 +11,8 @@ from builder.buildkit import BuildKit
 from builder.records import Built
 from builder.settings import Settings
 from detectors.plan import Options
+from tests import failing
 from tests.conftest import build_image, write_repository
-from tests.containers import docker
 from tests.repositories import ROOT
 
 ImageOf = Callable[..., Built]
@@ -41,4 +41,4 @@ def image_of(tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, setting
 @pytest.fixture(scope="session")
 def gateway() -> str:
     """The address of this machine in the network of containers and builds."""
-    return docker("network", "inspect", "bridge", "--format={{(index .IPAM.Config 0).Gateway}}").strip()
+    return failing.gateway()

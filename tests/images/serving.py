@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
@@ -99,12 +99,14 @@ def package_index(packages: Mapping[str, bytes]) -> Callable[[Request], Answer]:
     return answer
 
 
-def wheel(name: str, version: str = "1.0") -> bytes:
+def wheel(name: str, version: str = "1.0", requires: Iterable[str] = (), requires_python: str = "") -> bytes:
     """A wheel of one module that holds VERSION."""
     about = f"{name}-{version}.dist-info"
+    needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    needs += f"Requires-Python: {requires_python}\n" if requires_python else ""
     files = {
         f"{name}.py": f"VERSION = {version!r}\n",
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
         f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{about}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{about}/RECORD"))

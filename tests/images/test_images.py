@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tarfile
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from builder.buildkit import BuildKit
 from builder.engine import Log, Step
 from builder.failures import explain
 from builder.identity import LABEL
+from builder.parents import tools
 from builder.records import Built
 from builder.settings import Index, Settings
 from detectors.failures import BuildError
@@ -36,6 +38,8 @@ pytestmark = pytest.mark.engine
 OCI = "org.opencontainers.image."
 AFRESH = Wish(rebuild=True)
 WITHOUT_CACHE = Wish(rebuild=True, no_cache=True)
+NEVER_CHANGING = ("[interpreter ", "[build ")
+"""Stages that do not depend on what a repository asks for."""
 PACKAGE = """\
 [build-system]
 requires = ["setuptools"]
@@ -139,8 +143,44 @@ class TestTheSameImage:
         repository = make_repository(ROOT / fixture / "repository", fixture)
         first = build_image(repository, engine, settings, wish=AFRESH)
         second = build_image(repository, engine, settings, wish=WITHOUT_CACHE)
-        assert not [step for step in second.steps if step.cached and "RUN" in step.name]
+        again = [step for step in second.steps if "RUN" in step.name and not step.name.startswith(NEVER_CHANGING)]
+        assert len(again) >= 6
+        assert not [step for step in again if step.cached]
         assert (second.key, second.lock) == (first.key, first.lock)
+        assert second.image_id == first.image_id
+
+    def test_a_package_more_leaves_the_groups_before_its_own_as_they_are(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "tornado==6.4\nmarkupsafe==2.1.5\nsix==1.16.0\n"})
+        before = build_image(repository, engine, settings, frontend="none")
+        (repository / "requirements.txt").write_text("tornado==6.4\nmarkupsafe==2.1.5\nsix==1.16.0\ntoolz==1.0.0\n")
+        commit(repository, "one more")
+        after = build_image(repository, engine, settings, frontend="none")
+        groups = [step.cached for step in after.steps if "install.py group" in step.name]
+        assert groups == [True, True, False]
+        assert versions(after.reference, "tornado", "six", "toolz") == ["6.4", "1.16.0", "1.0.0"]
+        assert after.image_id != before.image_id
+
+    def test_wheels_that_the_engine_has_dropped_are_fetched_again(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "zipp==3.19.2\n"})
+        first = build_image(repository, engine, settings, frontend="none")
+        drop = f"FROM {tools(settings).reference}\nARG NOW\nRUN --mount=type=cache,id=launchyard,target=/cache "
+        drop += "UV_CACHE_DIR=/cache/uv /tools/uv cache clean zipp\n"
+        subprocess.run(
+            ["docker", "buildx", "build", "--quiet", f"--build-arg=NOW={time.time_ns()}", "-"],
+            input=drop.encode(), check=True, capture_output=True,
+        )  # fmt: skip
+        seen: list[Step | Log] = []
+        planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
+        second = build(planned, WITHOUT_CACHE, engine, settings, seen.append)
+        fetched = [
+            step for step in seen if isinstance(step, Step) and step.completed and "install.py fetch" in step.name
+        ]
+        assert len(fetched) == 2
+        assert not [step for step in seen if isinstance(step, Step) and step.error]
         assert second.image_id == first.image_id
 
 

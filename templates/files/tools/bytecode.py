@@ -3,7 +3,8 @@
 Unchecked-hash files, because times mean nothing in an image; marshalled twice, because the first
 pass writes references as they happen to be counted (https://docs.python.org/3/library/marshal.html).
 Runs on the Python whose byte-code it is, one process for each processor. With --cache DIRECTORY, what was
-compiled before, from the same text at the same path, is taken from there.
+compiled before, from the same text at the same path, is taken from there, and what has no time, being of an
+earlier layer, is passed over. What lies below /built is compiled for the path at which it will lie.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ def main():
     if roots[0] == "--cache":
         cache = os.path.join(roots[1], f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}")
         roots = roots[2:]
-    modules = sorted(path for root in roots for path in find(root))
+    modules = sorted(path for root in roots for path in find(root) if not cache or os.lstat(path).st_mtime > 1)
     processors = os.cpu_count() or 1
     shares = [modules[n::processors] for n in range(processors)]
     children = [start(share, cache) for share in shares]
@@ -52,11 +53,12 @@ def compile_one(path, cache):
     header = read(target, 16)
     if header and header[8:] == importlib.util.source_hash(source):
         return
-    digest = hashlib.sha256(path.encode() + b"\0" + source).hexdigest()
+    place = path[len("/built") :] if path.startswith("/built/") else path
+    digest = hashlib.sha256(place.encode() + b"\0" + source).hexdigest()
     kept = cache and os.path.join(cache, digest[:2], digest)
     content = read(kept) if kept else None
     if content is None:
-        content = compiled(path, source)
+        content = compiled(place, source)
         if content is None:
             return
         if kept:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 sys.path.insert(0, "/tools/rattler")
 
 import rattler
+from conda_why import why
 from rattler.exceptions import GatewayError, SolverError
 from rattler.networking import Client
 from rattler.package.build_string import BuildString
@@ -24,20 +25,30 @@ from rattler.package.build_string import BuildString
 LOCK = Path("/lock/conda.lock")
 
 
-async def solve(inputs: dict, subdir: str) -> None:
+async def solve(inputs: dict, subdir: str) -> int:
     configuration = rattler.ChannelConfig(channel_alias())
     channels = [rattler.Channel(name, configuration) for name in inputs["channels"]]
     as_of = datetime.datetime.fromisoformat(inputs["as_of"].replace("Z", "+00:00")) if inputs["as_of"] else None
-    records = await rattler.solve(
-        channels,
-        [rattler.MatchSpec(spec) for spec in inputs["specs"]],
-        gateway=rattler.Gateway(cache_dir="/cache/repodata", client=Client.default_client()),
-        platforms=[subdir, "noarch"],
-        virtual_packages=[virtual(name, value) for name, value in inputs["virtual_packages"].items()],
-        channel_priority=rattler.ChannelPriority.Strict,
-        exclude_newer=as_of,
-        channel_relations="disabled",
-    )
+    gateway = rattler.Gateway(cache_dir="/cache/repodata", client=Client.default_client())
+
+    async def answer(specs: list[str]) -> list[rattler.RepoDataRecord]:
+        return await rattler.solve(
+            channels,
+            [rattler.MatchSpec(spec) for spec in specs],
+            gateway=gateway,
+            platforms=[subdir, "noarch"],
+            virtual_packages=[virtual(name, value) for name, value in inputs["virtual_packages"].items()],
+            channel_priority=rattler.ChannelPriority.Strict,
+            exclude_newer=as_of,
+            channel_relations="disabled",
+        )
+
+    try:
+        records = await answer(inputs["specs"])
+    except SolverError as error:
+        print(f"conda cannot solve this environment:\n{error}", file=sys.stderr, flush=True)
+        print(await why(inputs["specs"], answer, gateway, channels, [subdir, "noarch"], as_of), file=sys.stderr)
+        return 1
     platform = rattler.LockPlatform(subdir)
     lock = rattler.LockFile([platform])
     lock.set_channels("default", [rattler.LockChannel(channel.base_url) for channel in channels])
@@ -47,6 +58,7 @@ async def solve(inputs: dict, subdir: str) -> None:
     lock.to_path(LOCK)
     lines = sorted(f"{record.url}#{record.md5.hex() if record.md5 else ''}".rstrip("#") for record in records)
     Path("/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
+    return 0
 
 
 async def install() -> None:
@@ -92,12 +104,8 @@ def main() -> int:
     try:
         if sys.argv[1] == "solve":
             request = json.loads(Path("/request/request.json").read_bytes())
-            asyncio.run(solve(request["inputs"], request["conda_subdir"]))
-        else:
-            asyncio.run(install())
-    except SolverError as error:
-        print(f"conda cannot solve this environment:\n{error}", file=sys.stderr)
-        return 1
+            return asyncio.run(solve(request["inputs"], request["conda_subdir"]))
+        asyncio.run(install())
     except GatewayError as error:
         print(f"a conda channel cannot be read:\n{error}", file=sys.stderr)
         return 1

@@ -1,100 +1,145 @@
-"""Install exactly the lock: /lock -> /opt/env (or into conda's environment) and /opt/launchyard/kernel.
+"""Install exactly the lock, in steps that are layers of their own.
 
-What must not differ between two builds of one lock is made not to: byte-code, times of files.
+prepare   an environment with pip in it at $LAUNCHYARD_PREFIX, and at /tags the wheels' tags that it takes
+fetch     wheels of the lock into uv's cache; what has no wheel is built, into /built
+package   the repository's own package, built into /built
+group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
+
+/built holds its files at the paths where they belong, to be copied over an image's root.
+Standard library of Python 3.9: `group` runs on the environment's own interpreter.
 """
 
-import json
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 UV = "/tools/uv"
-LOCK = Path("/lock/pylock.toml")
-KERNEL = Path("/lock/pylock.kernel.toml")
+PREFIX = Path(os.environ["LAUNCHYARD_PREFIX"])
+PYTHON = str(PREFIX / "bin" / "python")
 KERNEL_SITE = Path("/opt/launchyard/kernel")
+BUILT = Path("/built")
+FETCHED = Path("/cache/fetched")
+"""A file for each wheel that is in uv's cache. In the same cache: what removes one removes both."""
+
+FETCHING = Path("/fetched")
+"""A directory that groups are given, so that they wait for `fetch`; it differs when all is to be done again."""
+
+NOT_FETCHED = 75
+"""Exit code of a group whose wheels are gone from the cache: the builder fetches them again."""
 
 
-def main() -> int:
-    prefix = Path(os.environ["LAUNCHYARD_PREFIX"])
-    if sys.argv[1:2] == ["--package"]:
-        install_package(sys.argv[2], str(prefix / "bin" / "python"))
-    else:
-        install_environment(prefix)
-    forget_build_traces(Path("/opt"))
+def prepare() -> int:
+    if not PREFIX.exists():
+        run(UV, "venv", "--quiet", "--no-project", "--python", os.environ["LAUNCHYARD_PYTHON"], str(PREFIX))
+    if not any(site_packages().glob("pip-*.dist-info")):
+        for part in Path("/tools/pip").glob("pip*"):
+            shutil.copytree(part, site_packages() / part.name)
+        script = PREFIX / "bin" / "pip"
+        script.write_text(f"#!{PYTHON}\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n")
+        script.chmod(0o755)
+    forget_build_traces(PREFIX)
+    # In the words of the packaging library that pip brings along.
+    program = "from pip._vendor.packaging.tags import sys_tags; print(*sys_tags())"
+    environ = {**os.environ, "PYTHONPATH": "/tools/pip"}
+    listed = subprocess.run([PYTHON, "-c", program], env=environ, capture_output=True, check=True, cwd="/")
+    Path("/tags").write_bytes(listed.stdout)
     return 0
 
 
-def install_environment(prefix: Path) -> None:
-    if not prefix.exists():
-        run(UV, "venv", "--quiet", "--no-project", "--python", os.environ["LAUNCHYARD_PYTHON"], str(prefix))
-    python = str(prefix / "bin" / "python")
-    if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
-        shutil.copytree("/source", "/work", symlinks=True)
-    if LOCK.exists():
-        run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, "-r", str(LOCK))
-    if not any(site_packages(prefix).glob("pip-*.dist-info")):
-        for part in Path("/tools/pip").glob("pip*"):
-            shutil.copytree(part, site_packages(prefix) / part.name)
-        write_script(prefix / "bin" / "pip", python)
-    if KERNEL.exists():
-        install_kernel(python)
+def fetch() -> int:
+    import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
+
+    BUILT.mkdir()
+    again, owner = os.environ.get("FETCH", ""), os.environ.get("OWNER", "")
+    FETCHING.mkdir()
+    (FETCHING / f"time{again}-{owner}").touch()  # a group of another owner's is of another's cache
+    for lock in sorted(Path("/lock/groups").glob("*/*.toml")):
+        fetch_wheels(lock, again.startswith("all"))
+    lock = Path("/lock/built/pylock.toml")
+    if lock.exists():
+        if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
+            shutil.copytree("/source", "/work", symlinks=True)
+            os.environ |= tags.versions(Path("/work"))
+        build("-r", str(lock))
+    return 0
 
 
-def install_package(directory: str, python: str) -> None:
+def fetch_wheels(lock: Path, all_of_it: bool) -> None:
+    version = subprocess.run([UV, "--version"], capture_output=True, check=True).stdout
+    python = subprocess.run([PYTHON, "-ISc", "import sys; print(sys.version)"], capture_output=True, check=True).stdout
+    head, *entries = lock.read_text().split("[[packages]]\n")
+    markers = {FETCHED / hashlib.sha256(version + python + entry.encode()).hexdigest(): entry for entry in entries}
+    missing = {marker: entry for marker, entry in markers.items() if all_of_it or not marker.exists()}
+    if not missing:
+        return
+    part = Path("/tmp/pylock.toml")
+    part.write_text("[[packages]]\n".join([head, *missing.values()]))
+    options = ("--quiet", "--no-deps", "--link-mode=symlink", "--python", PYTHON, "--target", f"/tmp/{lock.stem}")
+    run(UV, "pip", "install", *options, "-r", str(part))
+    shutil.rmtree(f"/tmp/{lock.stem}")
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    for marker in missing:
+        marker.touch()
+
+
+def package() -> int:
     """The repository's own package. Its history is not here, so a version read from tags has to be given."""
-    os.environ.setdefault("SETUPTOOLS_SCM_PRETEND_VERSION", "0")
-    copy = shutil.copytree(directory, "/work-package", symlinks=True)  # not in /work, which may hold any name
-    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, str(copy))
+    import tags
+
+    BUILT.mkdir()
+    copy = shutil.copytree("/package", "/work-package", symlinks=True)  # not in /work, which may hold any name
+    os.environ |= {"SETUPTOOLS_SCM_PRETEND_VERSION": "0"} | tags.versions(copy)
+    build(str(copy))
+    return 0
 
 
-def install_kernel(python: str) -> None:
-    """What the kernel needs and the environment lacks, beside the environment."""
-    have = names(LOCK) | installed(python)
-    document = KERNEL.read_text()
-    head, *entries = document.split("[[packages]]")
-    lacking = [entry for entry in entries if tomllib.loads(entry)["name"] not in have]
-    part = Path("/tmp/pylock.kernel.toml")
-    part.write_text("[[packages]]".join([head, *lacking]))
-    KERNEL_SITE.mkdir(parents=True)
-    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", python, "--target", str(KERNEL_SITE), "-r", str(part))
+def build(*what: str) -> None:
+    target = BUILT / PREFIX.relative_to("/")
+    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--prefix", str(target), *what)
+    forget_build_traces(target)
 
 
-def names(lock: Path) -> set[str]:
-    return {p["name"] for p in tomllib.loads(lock.read_text()).get("packages", [])} if lock.exists() else set()
+def group() -> int:
+    environment, kernel = Path("/group/pylock.toml"), Path("/group/pylock.kernel.toml")
+    options = ("--quiet", "--no-deps", "--no-build", "--offline", "--link-mode=copy", "--python", PYTHON)
+    os.environ |= {"UV_CACHE_DIR": "/cache/uv", "UV_NO_CONFIG": "1", "HOME": "/tmp"}
+    if environment.exists():
+        if '\nname = "pip"\n' in environment.read_text():
+            for part in (site_packages() / "pip", *site_packages().glob("pip-*.dist-info")):
+                shutil.rmtree(part)
+        run(UV, "pip", "install", *options, "-r", str(environment), failure=NOT_FETCHED)
+    KERNEL_SITE.mkdir(exist_ok=True)
+    if kernel.exists():
+        run(UV, "pip", "install", *options, "--target", str(KERNEL_SITE), "-r", str(kernel), failure=NOT_FETCHED)
+    forget_build_traces(PREFIX)
+    forget_build_traces(KERNEL_SITE)
+    return 0
 
 
-def installed(python: str) -> set[str]:
-    listed = subprocess.run(
-        [UV, "pip", "list", "--format=json", "--python", python], capture_output=True, check=True
-    ).stdout
-    return {package["name"].lower().replace("_", "-") for package in json.loads(listed)}
-
-
-def write_script(path: Path, python: str) -> None:
-    path.write_text(f"#!{python}\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n")
-    path.chmod(0o755)
-
-
-def site_packages(prefix: Path) -> Path:
-    return next(prefix.glob("lib/python3*/site-packages"))
+def site_packages() -> Path:
+    return next(PREFIX.glob("lib/python3*/site-packages"))
 
 
 def forget_build_traces(root: Path) -> None:
     """uv's notes on what it built from hold times; nothing reads them in an image."""
-    for trace in (*root.rglob("*.dist-info/uv_cache.json"), *root.rglob("*.dist-info/uv_build.json")):
-        trace.unlink()
-    for lock in (*root.glob("*/.lock"), *root.glob("conda/envs/*/.lock"), KERNEL_SITE / ".lock"):
-        lock.unlink(missing_ok=True)
+    for directory in (*root.glob("lib/python3*/site-packages"), root):
+        for trace in (*directory.glob("*.dist-info/uv_cache.json"), *directory.glob("*.dist-info/uv_build.json")):
+            trace.unlink()
+            record = trace.with_name("RECORD")
+            kept = [line for line in record.read_text().splitlines(True) if f"/{trace.name}," not in line]
+            record.write_text("".join(kept))
+    if (root / ".lock").exists():
+        (root / ".lock").unlink()
 
 
-def run(*command: str) -> None:
+def run(*command: str, failure: int = 0) -> None:
     code = subprocess.run(command).returncode
     if code:
-        sys.exit(code)
+        sys.exit(failure or code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit({"prepare": prepare, "fetch": fetch, "package": package, "group": group}[sys.argv[1]]())

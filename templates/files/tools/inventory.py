@@ -2,26 +2,36 @@
 
 packages.json     [{name, version, source: "index" | "conda" | "repository", requested}], by name
 lock.json         what the immutable tag stands for: the packages with their hashes, without addresses
+libraries.json    shared libraries that nothing provides: libraries.py says what of each
 problems.json     [[code, message], ...]
 env.sh            variables that the session exports
+
+With --try, JupyterLab is tried at the same time.
 """
 
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent))  # which an isolated interpreter leaves out
+
+import libraries
+
 OUT = Path("/opt/launchyard/environment")
+TRIAL = Path(__file__).with_name("try_jupyterlab.py")
+LOCK = Path("/lock")
 
 
 def main() -> int:
+    OUT.mkdir(parents=True, exist_ok=True)
+    trial = subprocess.Popen([sys.executable, "-IB", str(TRIAL)]) if "--try" in sys.argv else None
     request = json.loads(Path("/request/request.json").read_bytes())
     prefix = Path(os.environ["LAUNCHYARD_PREFIX"])
-    OUT.mkdir(parents=True, exist_ok=True)
     wanted = {canonical(name) for name in request["requested_names"]}
     conda = conda_packages(prefix)
     index = index_packages(prefix, {name for record in conda for name in record["provides"]})
@@ -38,28 +48,23 @@ def main() -> int:
         key=lambda p: (p["source"], p["name"]),
     )
     write("packages.json", listed)
-    write(
-        "lock.json",
-        {
-            "conda": conda_lock(prefix),
-            **{lock.stem: locked(lock) for lock in sorted(Path("/lock").glob("pylock*.toml"))},
-        },
-    )
-    problems = Path("/lock/problems.json")
-    write("problems.json", json.loads(problems.read_bytes()) if problems.exists() else [])
+    write("lock.json", {"conda": conda_lock(prefix), **json.loads((LOCK / "record/lock.json").read_bytes())})
+    lacking = libraries.missing([str(prefix), "/opt/launchyard/kernel"])
+    write("libraries.json", lacking)
+    write("problems.json", [*json.loads((LOCK / "problems.json").read_bytes()), *libraries.problems(lacking)])
     variables = request["inputs"].get("variables", {})
     (OUT / "env.sh").write_text(
         "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
     )
-    for stem in ("pylock", "pylock.kernel"):
-        if (lock := Path("/lock", f"{stem}.toml")).exists():
-            (OUT / lock.name).write_text(without_addresses(lock.read_text()))
-    return 0
+    for lock in (LOCK / "record").glob("*.toml"):
+        shutil.copyfile(lock, OUT / lock.name)
+    return trial.wait() if trial else 0
 
 
 def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
     listed = subprocess.run(
         ["/tools/uv", "pip", "list", "--format=json", "--python", str(prefix / "bin" / "python")],
+        env={**os.environ, "HOME": "/tmp", "UV_CACHE_DIR": "/cache/uv", "UV_NO_CONFIG": "1"},
         capture_output=True,
         check=True,
     ).stdout
@@ -81,8 +86,7 @@ def from_repository(prefix: Path, name: str) -> bool:
 
 
 def in_lock(name: str) -> bool:
-    lock = Path("/lock/pylock.toml")
-    return lock.exists() and any(p["name"] == name for p in tomllib.loads(lock.read_text()).get("packages", []))
+    return any(p["name"] == name for p in json.loads((LOCK / "record/lock.json").read_bytes()).get("pylock", []))
 
 
 def conda_packages(prefix: Path) -> list[dict]:
@@ -107,26 +111,6 @@ def distributions(record: dict) -> set[str]:
 def conda_lock(prefix: Path) -> list[dict]:
     records = (json.loads(file.read_bytes()) for file in sorted(prefix.glob("conda-meta/*.json")))
     return [{key: r.get(key) for key in ("name", "version", "build", "subdir", "sha256")} for r in records]
-
-
-def locked(lock: Path) -> list[dict]:
-    kept = []
-    for package in tomllib.loads(lock.read_text()).get("packages", []):
-        files = [*package.get("wheels", []), *(package[k] for k in ("sdist", "archive") if k in package)]
-        hashes = sorted({f"{kind}:{value}" for file in files for kind, value in file.get("hashes", {}).items()})
-        entry = {"name": package["name"], "version": package.get("version"), "hashes": hashes}
-        if "vcs" in package:
-            entry["commit"] = package["vcs"].get("commit-id")
-        if "directory" in package:
-            entry["directory"] = package["directory"]["path"]
-        kept.append(entry)
-    return sorted(kept, key=lambda p: (p["name"], str(p["version"])))
-
-
-def without_addresses(text: str) -> str:
-    """A lock without the hosts of an installation's indexes; names, versions and hashes stay."""
-    text = re.sub(r"^(url|index) = \"[^\"]*\"\n", "", text, flags=re.MULTILINE)
-    return re.sub(r"\b(url|index) = \"https?://[^\"]*/([^/\"]*)\"", r'name = "\2"', text)
 
 
 def canonical(name: str) -> str:

@@ -3,6 +3,7 @@
 /lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
 /lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
 /lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
+/lock/groups, built, record  the same, as groups.py sorts it
 
 Strategies: pip, poetry, project; and conda for the pip section of an environment.yml, whose conda
 part is in /opt/conda/envs/env already.
@@ -17,10 +18,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+import groups
+import tags
+
 LOCK = Path("/lock")
 PYLOCK = LOCK / "pylock.toml"
 KERNEL = LOCK / "pylock.kernel.toml"
 UV = "/tools/uv"
+SAID = bytearray()
 
 
 def main() -> int:
@@ -28,17 +33,32 @@ def main() -> int:
     inputs = request["inputs"]
     LOCK.mkdir(exist_ok=True)
     shutil.copytree("/source", "/work", symlinks=True)  # tools write beside what they read
+    os.environ |= tags.versions(Path("/work"))
     os.chdir(Path("/work", inputs["directory"]))
     code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[
         request["strategy"]
     ](inputs)
     if code:
+        import why  # which loads much, and is seldom needed
+
+        why.ask(why.suspects(SAID.decode(errors="replace")), inputs["as_of"])
         return code
     if PYLOCK.exists():
         finish(PYLOCK)
-    problems = lock_kernel(request["strategy"], inputs) if request["kernel"] else []
+    problems = withdrawn(SAID.decode(errors="replace"))
+    problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
+    groups.sort(LOCK, set(installed()) if request["strategy"] == "conda" else set())
     return 0
+
+
+def withdrawn(said: str) -> list[tuple[str, str]]:
+    """Versions that were taken although their authors withdrew them, as uv and pip warn of them."""
+    if "yanked" not in said:
+        return []
+    import why
+
+    return why.withdrawn(said)
 
 
 def lock_pip(inputs: dict) -> int:
@@ -54,7 +74,8 @@ def lock_pip(inputs: dict) -> int:
     # pip writes paths relative to the lock, so the lock is written where the paths start.
     beside = Path("pylock.launchyard.toml")
     code = run(
-        python(), "-m", "pip", "lock", "--quiet", "--disable-pip-version-check", "-r", requirements, "-o", str(beside),
+        python(), "-m", "pip", "lock", "--progress-bar=off", "--disable-pip-version-check", "-r", requirements,
+        "-o", str(beside),
         PYTHONPATH="/tools/pip",
     )  # fmt: skip
     if code == 0:
@@ -138,8 +159,8 @@ def installed() -> dict[str, str]:
 def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
     as_of = [f"--exclude-newer={inputs['as_of']}"] if inputs["as_of"] else []
     return run(
-        UV, "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--format=pylock.toml", "--python", python(),
-        *as_of, *options, source, "--output-file", str(output),
+        UV, "pip", "compile", "--no-header", "--no-annotate", "--format=pylock.toml", "--python", python(),
+        *as_of, *options, source, "--output-file", str(output), output=False,
     )  # fmt: skip
 
 
@@ -177,8 +198,19 @@ def default_index() -> str:
     return PyPI.simple_url + "/"
 
 
-def run(*command: str, **environ: str) -> int:
-    return subprocess.run(command, env={**os.environ, **environ}).returncode
+def run(*command: str, output: bool = True, **environ: str) -> int:
+    """The exit code of a command; the last of what it says is kept, for asking why it failed."""
+    reading, writing = os.pipe()
+    with open(reading, "rb", buffering=0) as said:
+        process = subprocess.Popen(
+            command, env={**os.environ, **environ}, stdout=writing if output else subprocess.DEVNULL, stderr=writing
+        )
+        os.close(writing)
+        while part := said.read(65_536):
+            sys.stderr.buffer.write(part)
+            sys.stderr.buffer.flush()
+            SAID[:] = (SAID + part)[-200_000:]
+    return process.wait()
 
 
 if __name__ == "__main__":

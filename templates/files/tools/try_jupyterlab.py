@@ -1,10 +1,14 @@
 """Start the environment's own JupyterLab, under a base path, and say whether a session can use it.
 
 Writes /opt/launchyard/environment/frontend.json: {"jupyterlab": "environment" | "session", "reason"}.
+What came of it is kept in /cache/tried, for the next environment with the same JupyterLab: the same packages
+among those it is made of and those that extend it. Runs as the session's user, offline.
 """
 
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +19,11 @@ import urllib.request
 from pathlib import Path
 
 OUT = Path("/opt/launchyard/environment/frontend.json")
+TRIED = Path("/cache/tried")
 PORT = 8889
 BASE = "/try/under/a/path/"
 BOUND = 45  # seconds; a cold start of JupyterLab with many extensions was seen to take 12
+USER = 1000
 
 
 def main() -> int:
@@ -25,18 +31,68 @@ def main() -> int:
     if not program.exists():
         choice, reason = "session", "the environment has no JupyterLab"
     else:
-        choice, reason = attempt(program)
+        kept = TRIED / what_matters(program)
+        if not kept.exists():
+            remember(kept, attempt(program))
+        choice, reason = json.loads(kept.read_bytes())
     OUT.write_text(json.dumps({"jupyterlab": choice, "reason": reason}, sort_keys=True) + "\n")
     return 0
 
 
+def what_matters(program: Path) -> str:
+    """A digest of the RECORDs of what JupyterLab, its closure and everything that extends it have installed."""
+    (site,) = Path(os.environ["LAUNCHYARD_PREFIX"]).glob("lib/python3*/site-packages")
+    packages = {}
+    for directory in site.glob("*.dist-info"):
+        packages[canonical(directory.name.split("-")[0])] = directory
+    digest = hashlib.sha256(f"{sys.version}\n{program.read_text(errors='replace')}".encode())
+    for name in sorted(closure({"jupyterlab", *filter(lambda name: extends(packages[name]), packages)}, packages)):
+        record = packages[name] / "RECORD"
+        digest.update(record.read_bytes() if record.exists() else os.urandom(16))
+    return digest.hexdigest()
+
+
+def closure(names: set, packages: dict) -> set:
+    found, left = set(), {name for name in names if name in packages}
+    while left:
+        name = left.pop()
+        found.add(name)
+        needs = re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)", read(packages[name] / "METADATA"), re.MULTILINE)
+        left |= {need for need in map(canonical, needs) if need in packages} - found
+    return found
+
+
+def extends(package: Path) -> bool:
+    """Whether JupyterLab, or Python as it starts, looks into a package without being told to."""
+    pattern = r"^(?:\.\./)*(?:\.\./etc/jupyter|\.\./share/jupyter|etc/jupyter|share/jupyter)/|^[^/]+\.pth,"
+    return bool(re.search(pattern, read(package / "RECORD"), re.MULTILINE)) or "jupyter" in read(
+        package / "entry_points.txt"
+    )
+
+
+def read(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def remember(kept: Path, outcome: tuple) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(outcome))
+    part.replace(kept)
+
+
 def attempt(program: Path) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as home, tempfile.TemporaryFile("w+") as log:
+        os.chown(home, USER, USER)
         server = subprocess.Popen(
             [str(program), "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={PORT}",
              "--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE}", f"--ServerApp.root_dir={home}"],
             env={**os.environ, "HOME": home, "JUPYTER_TOKEN": "try", "PYTHONDONTWRITEBYTECODE": "1"},
-            stdout=log, stderr=log, cwd=home, start_new_session=True,
+            stdout=log, stderr=log, cwd=home, start_new_session=True, user=USER, group=USER, extra_groups=[],
         )  # fmt: skip
         try:
             return wait(server, log)

@@ -1,0 +1,112 @@
+"""Sort a lock into groups that are installed one after the other, each a layer of its own.
+
+Whoever adds a package to an environment waits for that package's group and those after it, so what
+changes least comes first: what JupyterLab is made of, then compiled packages, which are the large
+ones, then the rest. What has no wheel for this Python has to be built, apart from these.
+
+/lock/groups/GROUP/pylock.toml  entries of /lock/pylock.toml that have a wheel; absent where there is none
+/lock/groups/frontend/pylock.kernel.toml  what the kernel needs and the environment lacks
+/lock/built/pylock.toml         entries to build
+/lock/record/                   what an image keeps of its lock: lock.json and the locks without addresses
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+FRONTEND, COMPILED, PURE = GROUPS = ("frontend", "compiled", "pure")
+BUILT = "built"
+
+
+def sort(lock: Path, have: set[str]) -> None:
+    """Sort the locks of a directory; `have` are the names of what is installed before any of it."""
+    environment, kernel = lock / "pylock.toml", lock / "pylock.kernel.toml"
+    for group in GROUPS:
+        (lock / "groups" / group).mkdir(parents=True)
+    (lock / BUILT).mkdir()
+    names = set()
+    if environment.exists():
+        head, entries = split(environment)
+        names = {tomllib.loads(entry)["name"] for entry in entries}
+        tags, frontend = compatible_tags(), frontend_names()
+        sorted_entries: dict[str, list[str]] = {}
+        for entry in entries:
+            sorted_entries.setdefault(group_of(tomllib.loads(entry), tags, frontend), []).append(entry)
+        for group, members in sorted_entries.items():
+            directory = lock / BUILT if group == BUILT else lock / "groups" / group
+            join(directory / "pylock.toml", head, members)
+    if kernel.exists():
+        head, entries = split(kernel)
+        lacking = [entry for entry in entries if tomllib.loads(entry)["name"] not in have | names]
+        if lacking:
+            join(lock / "groups" / FRONTEND / "pylock.kernel.toml", head, lacking)
+    record(lock)
+
+
+def group_of(package: dict, tags: set[str], frontend: set[str]) -> str:
+    usable = [wheel for wheel in package.get("wheels", []) if tags & wheel_tags(wheel)]
+    if not usable:
+        return BUILT
+    if package["name"] in frontend:
+        return FRONTEND
+    return PURE if all(tag.endswith("-any") for wheel in usable for tag in wheel_tags(wheel)) else COMPILED
+
+
+def wheel_tags(wheel: dict) -> set[str]:
+    """The tags in a wheel's name: https://packaging.python.org/en/latest/specifications/binary-distribution-format/"""
+    name = wheel.get("name") or wheel.get("url", wheel.get("path", "")).rpartition("/")[2].partition("#")[0]
+    parts = name.removesuffix(".whl").rsplit("-", 3)[-3:]
+    if len(parts) < 3:
+        return set()
+    pythons, abis, platforms = (part.split(".") for part in parts)
+    return {f"{python}-{abi}-{platform}" for python in pythons for abi in abis for platform in platforms}
+
+
+def compatible_tags() -> set[str]:
+    """What the environment's Python takes, as `install.py prepare` has found out."""
+    return set(Path("/tags").read_text().split())
+
+
+def frontend_names() -> set[str]:
+    lock = Path("/tools/locks/jupyterlab.txt").read_text()
+    return set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
+
+
+def split(lock: Path) -> tuple[str, list[str]]:
+    """A lock's head and the text of each of its packages."""
+    head, *entries = re.split(r"^\[\[packages\]\]\n", lock.read_text(), flags=re.MULTILINE)
+    return head.replace("packages = []\n", ""), entries
+
+
+def join(lock: Path, head: str, entries: list[str]) -> None:
+    lock.write_text("".join([head, *(f"[[packages]]\n{entry}" for entry in entries)]))
+
+
+def record(lock: Path) -> None:
+    directory = lock / "record"
+    directory.mkdir()
+    locks = sorted(lock.glob("pylock*.toml"))
+    for path in locks:
+        (directory / path.name).write_text(without_addresses(path.read_text()))
+    (directory / "lock.json").write_text(json.dumps({path.stem: hashes(path) for path in locks}, sort_keys=True))
+
+
+def hashes(lock: Path) -> list[dict]:
+    kept = []
+    for package in tomllib.loads(lock.read_text()).get("packages", []):
+        files = [*package.get("wheels", []), *(package[k] for k in ("sdist", "archive") if k in package)]
+        digests = sorted({f"{kind}:{value}" for file in files for kind, value in file.get("hashes", {}).items()})
+        entry = {"name": package["name"], "version": package.get("version"), "hashes": digests}
+        if "vcs" in package:
+            entry["commit"] = package["vcs"].get("commit-id")
+        if "directory" in package:
+            entry["directory"] = package["directory"]["path"]
+        kept.append(entry)
+    return sorted(kept, key=lambda p: (p["name"], str(p["version"])))
+
+
+def without_addresses(text: str) -> str:
+    """A lock without the hosts of an installation's indexes; names, versions and hashes stay."""
+    text = re.sub(r"^(url|index) = \"[^\"]*\"\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"\b(url|index) = \"https?://[^\"]*/([^/\"]*)\"", r'name = "\2"', text)

@@ -1,0 +1,126 @@
+"""A lock is sorted into groups, of which the first change least."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.templates.conftest import load
+
+TAGS = {"cp310-cp310-manylinux_2_17_x86_64", "cp310-abi3-manylinux_2_17_x86_64", "py3-none-any"}
+
+LOCK = """\
+lock-version = "1.0"
+created-by = "uv"
+
+[[packages]]
+name = "numpy"
+version = "2.2.2"
+wheels = [{ url = "https://index.example/numpy-2.2.2-cp310-cp310-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", hashes = { sha256 = "11" } }]
+
+[[packages]]
+name = "tornado"
+version = "6.5"
+wheels = [{ url = "https://index.example/tornado-6.5-cp310-abi3-manylinux_2_17_x86_64.whl", hashes = { sha256 = "22" } }]
+
+[[packages]]
+name = "toolz"
+version = "1.0.0"
+sdist = { url = "https://index.example/toolz-1.0.0.tar.gz", hashes = { sha256 = "34" } }
+wheels = [{ url = "https://index.example/toolz-1.0.0-py3-none-any.whl", hashes = { sha256 = "33" } }]
+
+[[packages]]
+name = "docopt"
+version = "0.6.2"
+sdist = { url = "https://index.example/docopt-0.6.2.tar.gz", hashes = { sha256 = "44" } }
+
+[[packages]]
+name = "tides"
+version = "1.0"
+wheels = [{ url = "https://index.example/tides-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", hashes = { sha256 = "55" } }]
+"""  # noqa: E501
+
+KERNEL = """\
+lock-version = "1.0"
+
+[[packages]]
+name = "ipykernel"
+wheels = [{ url = "https://index.example/ipykernel-7-py3-none-any.whl", hashes = { sha256 = "66" } }]
+
+[[packages]]
+name = "tornado"
+wheels = [{ url = "https://index.example/tornado-6.5-cp310-abi3-manylinux_2_17_x86_64.whl", hashes = { sha256 = "22" } }]
+
+[[packages]]
+name = "pyzmq"
+wheels = [{ url = "https://index.example/pyzmq-27-cp310-cp310-manylinux_2_17_x86_64.whl", hashes = { sha256 = "77" } }]
+"""  # noqa: E501
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module: ModuleType = load("groups")
+    monkeypatch.setattr(module, "compatible_tags", lambda: TAGS)
+    monkeypatch.setattr(module, "frontend_names", lambda: {"tornado", "jupyterlab"})
+    return module
+
+
+def names(lock: Path) -> list[str]:
+    return [package["name"] for package in tomllib.loads(lock.read_text())["packages"]] if lock.exists() else []
+
+
+def test_what_jupyterlab_is_made_of_comes_first_then_what_is_compiled_then_the_rest(
+    groups: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "pylock.toml").write_text(LOCK)
+    groups.sort(tmp_path, set())
+    found = {group: names(tmp_path / "groups" / group / "pylock.toml") for group in groups.GROUPS}
+    assert found == {"frontend": ["tornado"], "compiled": ["numpy"], "pure": ["toolz"]}
+    assert list(found) == ["frontend", "compiled", "pure"]
+
+
+def test_what_has_no_wheel_for_this_python_is_built(groups: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(LOCK)
+    groups.sort(tmp_path, set())
+    assert names(tmp_path / "built/pylock.toml") == ["docopt", "tides"]
+
+
+def test_the_kernel_brings_only_what_is_not_there(groups: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(LOCK)
+    (tmp_path / "pylock.kernel.toml").write_text(KERNEL)
+    groups.sort(tmp_path, {"pyzmq"})
+    assert names(tmp_path / "groups/frontend/pylock.kernel.toml") == ["ipykernel"]
+
+
+def test_an_environment_without_packages_has_empty_groups(groups: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text('lock-version = "1.0"\npackages = []\n')
+    groups.sort(tmp_path, set())
+    assert not list(tmp_path.glob("groups/*/*")) and not list(tmp_path.glob("built/*"))
+    assert json.loads((tmp_path / "record/lock.json").read_bytes()) == {"pylock": []}
+
+
+def test_what_an_image_keeps_of_its_lock_has_hashes_and_no_address(groups: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "pylock.toml").write_text(LOCK)
+    groups.sort(tmp_path, set())
+    kept = json.loads((tmp_path / "record/lock.json").read_bytes())["pylock"]
+    assert {"name": "toolz", "version": "1.0.0", "hashes": ["sha256:33", "sha256:34"]} in kept
+    text = (tmp_path / "record/pylock.toml").read_text()
+    assert "toolz-1.0.0-py3-none-any.whl" in text and "index.example" not in text
+
+
+@pytest.mark.parametrize(
+    ("wheel", "tags"),
+    [
+        ({"name": "a-1-py2.py3-none-any.whl"}, {"py2-none-any", "py3-none-any"}),
+        ({"url": "https://x.example/a-1-2build-cp310-cp310-linux_x86_64.whl#sha256=1"}, {"cp310-cp310-linux_x86_64"}),
+        ({"path": "/work/wheels/a-1-py3-none-any.whl"}, {"py3-none-any"}),
+        ({"name": "nothing.whl"}, set()),
+        ({}, set()),
+    ],
+)
+def test_a_wheels_name_says_what_it_is_for(groups: ModuleType, wheel: dict[str, str], tags: set[str]) -> None:
+    assert groups.wheel_tags(wheel) == tags
