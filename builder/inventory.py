@@ -7,19 +7,27 @@ import re
 
 from builder.build import ENVIRONMENT
 from builder.engine import Engine
-from builder.records import Difference, Inventory, Package
+from builder.failures.asked import RecordInvalid
+from builder.records import Difference, Inventory, MissingLibrary, Package
+from detectors.failures import BuildError
 from detectors.plan import Warned
 
 
 def inventory(reference: str, engine: Engine) -> Inventory:
-    """What an image of Launchyard's holds, by name; templates/files/tools/inventory.py describes the files."""
+    """What an image of Launchyard's holds, by name.
+
+    templates/files/tools/inventory.py and libraries.py describe the files.
+    Raises BuildError(RecordInvalid): foreign code ran where these were written.
+    """
     files = engine.read(reference, ENVIRONMENT)
-    packages = (Package.from_json(package) for package in json.loads(files.get("packages.json", b"[]")))
-    problems = json.loads(files.get("problems.json", b"[]"))
-    return Inventory(
-        tuple(sorted(packages, key=lambda package: _canonical(package.name))),
-        tuple(Warned(*problem) for problem in problems),
-    )
+    try:
+        packages = [Package.from_json(package) for package in json.loads(files.get("packages.json", b"[]"))]
+        problems = [Warned(*map(str, problem)) for problem in json.loads(files.get("problems.json", b"[]"))]
+        libraries = [MissingLibrary.from_json(library) for library in json.loads(files.get("libraries.json", b"[]"))]
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BuildError(RecordInvalid(ENVIRONMENT, f"{type(error).__name__}: {error}"[:300])) from None
+    packages.sort(key=lambda package: _canonical(package.name))
+    return Inventory(tuple(packages), tuple(problems), tuple(libraries))
 
 
 def difference(before: Inventory, after: Inventory) -> Difference:

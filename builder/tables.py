@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from builder.build import Planned
-from builder.records import Built, Difference, Inventory, Package
-from builder.terminal import printable
+from builder.records import Built, Difference, Inventory, MissingLibrary, Package
+from builder.transcript import printable
 
 SHOWN = 40
 """Lines of one list that are shown; `--json` has all."""
@@ -53,6 +53,17 @@ def package_lines(inventory: Inventory, requested_only: bool) -> Iterator[str]:
     return columns((p.name, p.version, p.source, "asked for" if p.requested else "pulled in") for p in shown)
 
 
+def library_lines(inventory: Inventory) -> Iterator[str]:
+    """Shared libraries that nothing provides: name, who needs it, and what to add to apt.txt where that is known."""
+    return _section(
+        "Missing libraries",
+        [
+            (missing.library, f"needed by {', '.join(missing.packages or missing.files)}", _remedy(missing))
+            for missing in inventory.missing_libraries
+        ],
+    )
+
+
 def difference_lines(difference: Difference) -> Iterator[str]:
     """What came with "+", what went with "-", what changed with "~"."""
     rows = [("+", p.name, _version(p)) for p in difference.added]
@@ -80,6 +91,10 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield from columns(rows[:SHOWN], indent="  ")
     if len(rows) > SHOWN:
         yield f"  … and {len(rows) - SHOWN} more"
+
+
+def _remedy(missing: MissingLibrary) -> str:
+    return f"apt.txt: {missing.debian}" if missing.debian else ""
 
 
 def _version(package: Package, other: Package | None = None) -> str:
