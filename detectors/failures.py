@@ -1,4 +1,4 @@
-"""What can be wrong with a repository, as values. The words for them are in builder/failures.py."""
+"""What can be wrong with a repository, as values. The words for them are in builder/failures/words.py."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NoEnvironment:
 
     looked_in: str
     seen: tuple[str, ...]
-    """Names in that directory, directories with a closing slash."""
+    """What is there and one level below, as paths from there; directories with a closing slash."""
     near: tuple[tuple[str, str], ...]
     """(path, what it should be called or where it should be) of files that come close."""
 
@@ -67,6 +67,14 @@ class FileInvalid:
 
 
 @dataclass(frozen=True, slots=True)
+class LockNewer:
+    """A poetry.lock in a form that came after Poetry 1.8."""
+
+    location: Location
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undecodable:
     """A file whose bytes are no text in the encoding it claims."""
 
@@ -91,6 +99,35 @@ class NotAFile:
 
     path: str
     kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotADirectory:
+    """A file or a submodule where a directory is needed."""
+
+    path: str
+    kind: str
+    origin: Location | None = None
+    """The line that refers to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryTooLarge:
+    """A directory that holds more names than are read. Sizes in bytes, of git's list of them."""
+
+    path: str
+    size: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PathTooLong:
+    """A path of the repository that no file system takes: deeper, or of longer names."""
+
+    path: str
+    """Its beginning."""
+    limit: int
+    """Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +175,7 @@ class GroupAbsent:
     existing: tuple[str, ...]
 
 
-_CREDENTIALS = re.compile(r"(?<=//)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
+_CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 
 
 def invalid(location: Location, format: str, found: str, problem: str) -> BuildError:
@@ -146,8 +183,14 @@ def invalid(location: Location, format: str, found: str, problem: str) -> BuildE
     return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200)))
 
 
+def one_line(name: str, length: int = 100) -> str:
+    """A name of the repository's, for a line of words: control characters escaped, and cut short."""
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name[:length])
+    return shown if len(name) <= length and len(shown) <= length else shown[: length - 1] + "…"
+
+
 def _shown(text: str, length: int) -> str:
     # Cut after the credentials are gone: half of a secret is no longer recognised as one.
-    line = next((line.strip() for line in text[:10_000].splitlines() if line.strip()), "")
+    line = next((line.strip() for line in text[:4_000].splitlines() if line.strip()), "")
     line = _CREDENTIALS.sub("***@", line)
     return line if len(line) <= length else line[: length - 1] + "…"

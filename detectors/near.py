@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
+from detectors.failures import BuildError, one_line
 from detectors.layout import Layout
 from detectors.source import Entry, Source
 
@@ -15,6 +16,12 @@ MAX_NAMES = 2_000
 MAX_DIRECTORIES = 100
 MAX_NEAR = 10
 """How much of a directory is looked at, and how much of it is told."""
+
+MAX_LISTED = 100_000
+"""Names in all directories together after which no further one is looked into."""
+
+MAX_NAME = 255
+"""Characters; no file system has longer names."""
 
 _TABLE = (
     (r"pyproject\.toml", "one with a [project] or a [tool.poetry] table: this one only configures tools"),
@@ -34,10 +41,12 @@ def misses(source: Source, layout: Layout) -> tuple[tuple[str, str], ...]:
     entries = source.list(layout.config)
     here = [(e.path, hint) for e in entries[:MAX_NAMES] if e.kind != "directory" and (hint := _hint(_name(e)))]
     found = [*here, *_outside_binder(source, layout), *_one_folder_down(source, layout, entries)]
-    return tuple(found[:MAX_NEAR])
+    return tuple((one_line(path), hint) for path, hint in found[:MAX_NEAR])
 
 
 def _hint(name: str) -> str | None:
+    if len(name) > MAX_NAME:
+        return None
     for wanted in WANTED:
         if name != wanted and _distance(name.lower(), wanted) <= 2:
             return wanted
@@ -46,21 +55,29 @@ def _hint(name: str) -> str | None:
 
 def _outside_binder(source: Source, layout: Layout) -> Iterator[tuple[str, str]]:
     if layout.config != layout.project:
-        for path in _present(source, layout.project):
+        for path in _wanted(source.list(layout.project)):
             yield path, posixpath.join(layout.config, posixpath.basename(path))
 
 
-def _one_folder_down(source: Source, layout: Layout, entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+def _one_folder_down(source: Source, layout: Layout, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     if layout.config != layout.project:
         return
-    directories = [entry for entry in entries if entry.kind == "directory"]
+    directories = [entry for entry in entries if entry.kind == "directory" and entry.path.isprintable()]
+    listed = len(entries)
     for directory in directories[:MAX_DIRECTORIES]:
-        for path in _present(source, directory.path):
+        if listed > MAX_LISTED:
+            return
+        try:
+            names = source.list(directory.path)
+        except BuildError:  # Nobody asked for this directory, so what is wrong with it harms nobody.
+            continue
+        listed += len(names)
+        for path in _wanted(names):
             yield path, f"--subdir {directory.path}"
 
 
-def _present(source: Source, directory: str) -> list[str]:
-    return [entry.path for entry in source.list(directory)[:MAX_NAMES] if _name(entry) in WANTED]
+def _wanted(entries: Sequence[Entry]) -> list[str]:
+    return [entry.path for entry in entries[:MAX_NAMES] if _name(entry) in WANTED]
 
 
 def _name(entry: Entry) -> str:

@@ -1,4 +1,8 @@
-"""`python -m tests.refresh`: writes every golden file of fixtures/repos anew. Read the diff before committing it."""
+"""`python -m tests.refresh`: writes every golden file of fixtures/repos anew. Read the diff before committing it.
+
+`python -m tests.refresh --failures [NAME ...]` writes the explanations of fixtures/failures, all or some; it needs
+an engine, since they are those of builds that really fail.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,16 @@ import sys
 from tests.repositories import fixtures
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Returns how many fixtures came to the other kind of outcome; those keep what they have."""
+    if arguments[:1] == ["--failures"]:
+        from tests.failing import refresh
+
+        return refresh(arguments[1:])
+    return plans()
+
+
+def plans() -> int:
     turned = 0
     for fixture in fixtures():
         name, document = fixture.outcome()
@@ -24,4 +36,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

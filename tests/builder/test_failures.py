@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 
-from builder import failures
-from builder.failures import Blame, explain
+from builder.failures import Blame, asked, built, explain, served
 from detectors import failures as detected
 from detectors.failures import Location
 
 
 def kinds() -> list[type]:
-    own = {"Explanation", "Location", "BuildError"}
+    own = {"Explanation", "Location", "BuildError", "Demand", "Line", "Side"}
     found = [
         kind
-        for module in (detected, failures)
+        for module in (detected, asked, built, served)
         for name, kind in inspect.getmembers(module, dataclasses.is_dataclass)
         if isinstance(kind, type) and name not in own
     ]
@@ -33,14 +32,19 @@ def sample(annotation: Any) -> Any:
         return tuple(sample(a) for a in arguments)
     if origin is not None:  # an optional value
         return sample(typing.get_args(annotation)[0])
-    return {int: 3, str: "tide", Location: Location("environment.yml", 4)}[annotation]
+    if dataclasses.is_dataclass(annotation) and annotation is not Location:
+        return made(annotation)
+    return {int: 3, bool: False, str: "tide", Location: Location("environment.yml", 4)}[annotation]
+
+
+def made(kind: Any) -> Any:
+    types = typing.get_type_hints(kind)
+    return kind(**{field.name: sample(types[field.name]) for field in dataclasses.fields(kind)})
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_every_failure_is_explained_with_what_to_do(kind: type) -> None:
-    types = typing.get_type_hints(kind)
-    failure = kind(**{field.name: sample(types[field.name]) for field in dataclasses.fields(kind)})
-    explanation = explain(failure)
+    explanation = explain(made(kind))
     assert explanation.blame is not Blame.LAUNCHYARD, "no words for it"
     assert explanation.title
     assert explanation.seen

@@ -1,47 +1,502 @@
-"""Logs of failed steps, as the tools print them, come to the failure behind them."""
+"""What a failed step says, as the tools print it, comes to the failure behind it."""
 
 from __future__ import annotations
 
-from builder.engine import BuildFailed, BuildTimeout
-from builder.failures import Conflict, DiskFull, NoVersion, OutOfMemory, PackageNotFound, StepFailed, TimeExceeded
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from builder.engine import BuildFailed, BuildTimeout, DiskLow
+from builder.failures import explain
+from builder.failures.asked import EngineUnavailable
+from builder.failures.built import (
+    BuildModuleMissing,
+    BuildNeeds,
+    Conflict,
+    DiskFull,
+    HashMismatch,
+    IndexUnreachable,
+    LockStale,
+    NoneForPlatform,
+    NoneForPython,
+    NoVersion,
+    OutOfMemory,
+    PackageNotFound,
+    PoetryUnreadable,
+    SourceBroken,
+    StepFailed,
+    TimeExceeded,
+    Unsatisfiable,
+    Yanked,
+)
 from builder.recognise import recognise, title
+from detectors import detect
+from detectors.plan import Options
+from detectors.source import MappingSource
 
 STEP = "[lock 1/1] RUN lock.py"
+FAILED = Path(__file__).parent / "failed"
+"""Ends of real builds: uv 0.13 on Debian 12 and Python 3.10, in what a build stage has; noise left out."""
+
+UNSOLVED = "error: No solution found when resolving dependencies"
+UNMATCHED = "Because non-package-mode depends on tides (^2) which doesn't match any versions, version solving failed."
+PIP = "uv finds no answer; asking pip"
 
 
 def failure(*lines: str, message: str = "did not complete successfully: exit code: 1") -> object:
     return recognise(BuildFailed(STEP, message, lines), python="3.10", timeout=60)
 
 
-def test_a_version_that_does_not_exist_names_those_that_do() -> None:
-    found = failure(
-        "error: No solution found when resolving dependencies",
-        "cause: Because there is no version of six==99 and you require six==99, we can conclude that your"
-        " requirements are unsatisfiable.",
-        "uv finds no answer; asking pip",
-        "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.15.0, 1.16.0, 1.17.0)",  # noqa: E501
+def failure_of(files: dict[str, str], *lines: str) -> object:
+    """The same, of a repository."""
+    source = MappingSource(files)
+    plan = detect(source, Options())
+    failed = BuildFailed(STEP, "did not complete successfully: exit code: 1", lines)
+    return recognise(failed, python=plan.python.value, timeout=60, plan=plan, source=source)
+
+
+def proof(*sentences: str) -> tuple[str, ...]:
+    """What uv prints where it finds no answer."""
+    return (UNSOLVED, *(f"{'         ' if number else '  cause: '}{text}" for number, text in enumerate(sentences)))
+
+
+def why(name: str, *versions: str, **more: object) -> str:
+    """The line that a build's question to the index prints."""
+    answer = {"name": name, "python": "3.10", "absent": False, "versions": versions, "others": [], **more}
+    return f"launchyard-why: {json.dumps(answer)}"
+
+
+def seen(found: object) -> list[str]:
+    return explain(found).seen.splitlines()
+
+
+class TestVersions:
+    def test_a_version_that_does_not_exist_names_those_that_do(self) -> None:
+        found = failure(
+            *proof(
+                "Because there is no version of six==99 and you require six==99, we can conclude that your"
+                " requirements are unsatisfiable.",
+            ),
+            PIP,
+            "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.15.0, 1.16.0)",
+        )
+        assert found == NoVersion("six", "==99", "3.10", ("1.16.0", "1.15.0"))
+
+    def test_what_the_index_answered_counts_before_pips_list(self) -> None:
+        found = failure(
+            "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.15.0)",
+            why("six", "1.17.0", "1.16.0"),
+        )
+        assert found == NoVersion("six", "==99", "3.10", ("1.17.0", "1.16.0"))
+
+    def test_the_line_that_asks_is_shown_with_the_edit(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "attrs\nsix == 99\n"},
+            "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.15.0, 1.16.0)",
+        )
+        assert seen(found) == ["requirements.txt:2: six == 99"]
+        assert explain(found).fix[0] == "Change requirements.txt:2 to: six == 1.16.0"
+
+    def test_versions_for_other_pythons_say_which(self) -> None:
+        found = failure(
+            *proof(
+                "Because the current Python version (3.10.13) does not satisfy Python>=3.12 and"
+                " tides>=2.1,<=2.2 depends on Python>=3.12, we can conclude that tides>=2.1,<=2.2 cannot be used.",
+                "And because only the following versions of tides are available:",
+                "    tides<=2.2",
+                "    tides>=3.0",
+                "we can conclude that tides>=2.1,<3.0 cannot be used. (1)",
+                "",
+                "Because the current Python version (3.10.13) does not satisfy Python>=3.13 and tides==3.0 depends"
+                " on Python>=3.13, we can conclude that tides==3.0 cannot be used.",
+                "And because we know from (1) that tides>=2.1,<3.0 cannot be used, we can conclude that tides>=2.1"
+                " cannot be used.",
+                "And because you require tides>=2.1, we can conclude that your requirements are unsatisfiable.",
+            ),
+        )
+        assert isinstance(found, NoneForPython)
+        assert (found.name, found.specifier, found.python) == ("tides", ">=2.1", "3.10")
+        assert found.needs == (("3.0", ">=3.13"), ("2.1 to 2.2", ">=3.12"))
+        assert found.pythons == ("3.12", "3.13", "3.14")
+
+    def test_wheels_for_another_python_are_not_taken_for_no_package(self) -> None:
+        found = failure(*(FAILED / "tensorflow.txt").read_text().splitlines())
+        assert isinstance(found, NoneForPython)
+        assert found.needs == (("1.15.0", "2.7 or 3.5 or 3.6 or 3.7"),)
+
+    def test_wheels_for_windows_alone_say_so(self) -> None:
+        lines = (FAILED / "pywin32.txt").read_text().splitlines()
+        found = failure_of({"requirements.txt": "pywin32==306\n"}, *lines)
+        assert isinstance(found, NoneForPlatform)
+        assert found.platforms == ("win32", "win_amd64")
+        assert explain(found).fix[0] == 'Change requirements.txt:1 to: pywin32==306; sys_platform == "win32"'
+
+    def test_yanked_versions_give_their_reasons(self) -> None:
+        found = failure(
+            *proof(
+                "Because tides==2.0 was yanked (reason: wrong tides for the north) and only the following versions"
+                " of tides are available:",
+                "    tides<=2.0",
+                "    tides==2.1",
+                "we can conclude that all of:",
+                "    tides>=2.0,<2.1",
+                "    tides>2.1",
+                " cannot be used.",
+                "And because tides==2.1 was yanked and you require tides>=2, we can conclude that your requirements"
+                " are unsatisfiable.",
+            ),
+        )
+        assert found == Yanked("tides", ">=2", (("2.1", ""), ("2.0", "wrong tides for the north")))
+
+    def test_poetrys_one_sentence_is_told_apart_by_what_the_index_has(self) -> None:
+        said = (
+            "Because non-package-mode depends on tides (^2) which doesn't match any versions, version solving failed."
+        )
+        yanked = [{"version": "2.1", "yanked": "wrong"}]
+        newer = [{"version": "2.1", "python": ">=3.13"}]
+        assert isinstance(failure(said), NoVersion)
+        assert failure(said, why("tides", "1.0")) == NoVersion("tides", "^2", "3.10", ("1.0",))
+        assert isinstance(failure(said, why("tides", absent=True)), PackageNotFound)
+        assert failure(said, why("tides", "1.0", others=yanked)) == Yanked("tides", "^2", (("2.1", "wrong"),), ("1.0",))
+        assert isinstance(failure(said, why("tides", "1.0", others=newer)), NoneForPython)
+
+    def test_an_index_of_the_repositorys_own_may_have_what_ours_lacks(self) -> None:
+        poetry = (
+            '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.10"\ntides = "^2"\n'
+            '[[tool.poetry.source]]\nname = "sea"\nurl = "https://index.example.org/simple/"\n'
+        )
+        said = (
+            "Because non-package-mode depends on tides (^2) which doesn't match any versions, version solving failed."
+        )
+        assert isinstance(failure_of({"pyproject.toml": poetry}, said, why("tides", absent=True)), NoVersion)
+
+
+class TestNames:
+    def test_a_package_that_does_not_exist_is_named_with_its_nearest(self) -> None:
+        found = failure("ERROR: Could not find a version that satisfies the requirement numpyy (from versions: none)")
+        assert isinstance(found, PackageNotFound)
+        assert (found.name, found.near[0]) == ("numpyy", "numpy")
+
+    def test_a_package_that_another_one_asks_for_shows_the_way_to_it(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "tides\n"},
+            *proof(
+                "Because moon was not found in the package registry and all versions of tides depend on moon>=9, we"
+                " can conclude that all versions of tides cannot be used.",
+                "And because you require tides, we can conclude that your requirements are unsatisfiable.",
+            ),
+        )
+        assert seen(found) == ["requirements.txt:1: tides", "tides needs moon>=9"]
+        assert "tides" in explain(found).fix[0]
+
+    def test_a_name_on_the_index_that_only_points_at_another_is_not_what_is_meant(self) -> None:
+        lines = (FAILED / "sklearn.txt").read_text().splitlines()
+        found = failure_of({"requirements.txt": "sklearn==0.0\n"}, *lines)
+        assert explain(found).title == "sklearn is not the package that is meant"
+        assert explain(found).fix[0] == "Change requirements.txt:1 to: scikit-learn"
+
+
+class TestConflicts:
+    def test_both_chains_are_named_by_the_lines_that_asked(self) -> None:
+        files = {"requirements.txt": "-r more.txt\ntides==1.0\n", "more.txt": "orbits\n"}
+        found = failure_of(
+            files,
+            *proof(
+                "Because all versions of gravity depend on moon>=2 and all versions of orbits depend on"
+                " gravity==1.0, we can conclude that all versions of orbits depend on moon>=2.",
+                "And because all versions of tides depend on moon<2, we can conclude that all versions of orbits and"
+                " all versions of tides are incompatible.",
+                "And because you require tides==1.0 and orbits, we can conclude that your requirements are"
+                " unsatisfiable.",
+            ),
+            PIP,
+            "ERROR: ResolutionImpossible: for help visit the documentation",
+        )
+        assert seen(found) == [
+            "more.txt:1: orbits",
+            "  orbits needs gravity==1.0, which needs moon>=2",
+            "requirements.txt:2: tides==1.0",
+            "  tides==1.0 needs moon<2",
+        ]
+        assert explain(found).title.endswith("no one version of moon fits it all")
+
+    def test_poetrys_chains_are_read_alike(self) -> None:
+        found = failure(
+            "Because no versions of orbits match !=3.0",
+            " and orbits (3.0) depends on gravity (>=1), every version of orbits requires gravity (>=1).",
+            "And because no versions of gravity match >1, every version of orbits requires gravity (1).",
+            "And because gravity (1.0) depends on moon (>=2)",
+            " and tides (1.0) depends on moon (<2), orbits is incompatible with tides (1.0).",
+            "So, because non-package-mode depends on both tides (1.0) and orbits (*), version solving failed.",
+        )
+        assert isinstance(found, Conflict)
+        assert {side.way for side in found.sides} == {("orbits", "gravity>=1", "moon>=2"), ("tides 1.0", "moon<2")}
+
+    def test_a_pin_of_ones_own_that_another_needs_otherwise_is_the_line_to_change(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "pandas==2.2.3\nnumpy==1.20.0\n"},
+            *proof(
+                "Because pandas==2.2.3 depends on numpy>=1.22.4 and you require pandas==2.2.3, we can conclude that"
+                " you require numpy>=1.22.4.",
+                "And because you require numpy==1.20.0, we can conclude that your requirements are unsatisfiable.",
+            ),
+        )
+        assert explain(found).fix[0] == "Change requirements.txt:2 to: numpy>=1.22.4"
+
+    def test_one_package_asked_for_twice_names_both_lines(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "tides==1.0\nTides==2.0\n"},
+            *proof(
+                "Because you require tides==1.0 and tides==2.0, we can conclude that your requirements are"
+                " unsatisfiable.",
+            ),
+        )
+        assert seen(found) == ["requirements.txt:1: tides==1.0", "requirements.txt:2: Tides==2.0"]
+
+    def test_pips_own_list_of_causes_is_enough(self) -> None:
+        found = failure(
+            "ERROR: Cannot install orbits and tides==1.0 because these package versions have conflicting dependencies.",
+            "The conflict is caused by:",
+            "    tides 1.0 depends on moon<2",
+            "    gravity 1.0 depends on moon>=2",
+            "ERROR: ResolutionImpossible: for help visit the documentation",
+        )
+        assert isinstance(found, Conflict)
+        assert (found.on, len(found.sides)) == ("moon", 2)
+
+    def test_a_cause_that_no_line_names_belongs_to_the_line_that_is_left_over(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "tides==1.0\norbits\n"},
+            "ERROR: Cannot install -r /work/requirements.txt (line 1) and orbits because these package versions have"
+            " conflicting dependencies.",
+            "The conflict is caused by:",
+            "    tides 1.0 depends on moon<2",
+            "    gravity 1.0 depends on moon>=2",
+        )
+        assert seen(found) == [
+            "requirements.txt:1: tides==1.0",
+            "  tides needs moon<2",
+            "requirements.txt:2: orbits",
+            "  gravity needs moon>=2",
+        ]
+        assert explain(found).fix == ("Loosen tides (requirements.txt:1) or orbits (requirements.txt:2).",)
+
+    def test_a_report_that_cannot_be_followed_is_shown_in_its_own_words(self) -> None:
+        found = failure(
+            *proof(
+                "Because the tide is high and the moon is full, we can conclude that it is unsatisfiable.",
+            ),
+        )
+        assert isinstance(found, Conflict)
+        assert "the moon is full" in explain(found).seen
+
+
+@pytest.mark.parametrize(
+    ("log", "thing", "packages"),
+    [
+        ("psycopg2", "pg_config", ("libpq-dev",)),
+        ("mysqlclient", "mysqlclient", ("default-libmysqlclient-dev",)),
+        ("mysqlclient_old", "mysql_config", ("default-libmysqlclient-dev",)),
+        ("pygraphviz", "graphviz/cgraph.h", ("libgraphviz-dev",)),
+        ("gdal", "gdal-config", ("libgdal-dev",)),
+        ("fiona", "gdal-config", ("libgdal-dev",)),
+        ("h5py", "HDF5", ("libhdf5-dev",)),
+        ("netcdf4", "hdf5", ("libhdf5-dev",)),
+        ("pycairo", "cairo", ("libcairo2-dev",)),
+        ("pygobject", "cairo", ("libcairo2-dev",)),
+        ("manim", "pangocairo", ("libpango1.0-dev",)),
+        ("tokenizers", "Rust", ("cargo",)),
+        ("bcrypt", "Rust", ("cargo",)),
+        ("cryptography", "Rust", ("cargo",)),
+        ("cryptography_openssl", "openssl/opensslv.h", ("libssl-dev",)),
+        ("cffi", "ffi.h", ("libffi-dev",)),
+        ("pyaudio", "portaudio.h", ("portaudio19-dev",)),
+        ("scipy", "OpenBLAS", ("libopenblas-dev",)),
+        ("dbus", "dbus-1", ("libdbus-1-dev",)),
+        ("pyodbc", "sql.h", ("unixodbc-dev",)),
+        ("ldap", "lber.h", ("libldap2-dev", "libsasl2-dev")),
+        ("lxml", "libxml2", ("libxml2-dev", "libxslt1-dev")),
+        ("xmlsec", "xmlsec1", ("libxmlsec1-dev", "libxml2-dev")),
+        ("pillow", "zlib", ("zlib1g-dev",)),
+        ("pycurl", "curl-config", ("libcurl4-openssl-dev",)),
+        ("pyicu", "icu-config", ("libicu-dev",)),
+        ("pyproj", "proj", ("libproj-dev", "proj-bin")),
+        ("rpy2", "R", ("r-base-dev",)),
+        ("shapely", "geos_c", ("libgeos-dev",)),
+        ("snappy", "snappy-c.h", ("libsnappy-dev",)),
+        ("leveldb", "leveldb/db.h", ("libleveldb-dev",)),
+        ("gmpy2", "gmp.h", ("libgmp-dev",)),
+        ("matplotlib", "ft2build.h", ("libfreetype-dev",)),
+        ("pocketsphinx", "swig", ("swig",)),
+        ("pyscard", "swig", ("swig", "libpcsclite-dev")),
+        ("pycups", "cups/http.h", ("libcups2-dev",)),
+        ("pyfftw", "fftw3.h", ("libfftw3-dev",)),
+        ("pygit2", "git2.h", ("libgit2-dev",)),
+        ("sqlcipher", "sqlcipher/sqlite3.h", ("libsqlcipher-dev",)),
+        ("ta", "ta-lib/ta_defs.h", ()),
+    ],
+)
+def test_what_a_source_lacks_is_named_with_the_lines_for_apt(log: str, thing: str, packages: tuple[str, ...]) -> None:
+    found = failure(*(FAILED / f"{log}.txt").read_text().splitlines())
+    assert isinstance(found, BuildNeeds)
+    assert (found.thing, found.packages) == (thing, packages)
+    words = explain(found)
+    assert thing in words.title
+    assert all(package in words.fix[0] for package in packages)
+
+
+@pytest.mark.parametrize("log", ["numpy", "tables", "rasterio", "pyarrow"])
+def test_a_source_that_does_not_say_what_it_builds_with_is_told_from_one_that_lacks_a_header(log: str) -> None:
+    found = failure(*(FAILED / f"{log}.txt").read_text().splitlines())
+    assert isinstance(found, BuildModuleMissing)
+    assert found.module in ("distutils", "pkg_resources")
+
+
+@pytest.mark.parametrize("log", ["mpi4py", "orjson"])
+def test_a_source_that_is_broken_otherwise_shows_its_last_words(log: str) -> None:
+    lines = (FAILED / f"{log}.txt").read_text().splitlines()
+    found = failure(*lines)
+    assert isinstance(found, SourceBroken)
+    assert found.lines[-1] in {line.removeprefix(" " * 9) for line in lines}
+
+
+class TestSources:
+    def test_the_line_goes_to_the_apt_txt_that_is_there(self) -> None:
+        lines = (FAILED / "pyaudio.txt").read_text().splitlines()
+        beside = failure_of({"binder/requirements.txt": "pyaudio\n", "binder/apt.txt": "tree\n"}, *lines)
+        assert explain(beside).fix[0] == "Add to binder/apt.txt the line: portaudio19-dev"
+        absent = failure_of({"requirements.txt": "pyaudio\n"}, *lines)
+        assert explain(absent).fix[0] == "Create apt.txt with the line: portaudio19-dev"
+
+    def test_the_line_that_asks_for_what_asks_is_shown(self) -> None:
+        lines = (FAILED / "pygobject.txt").read_text().splitlines()
+        assert seen(failure_of({"requirements.txt": "PyGObject==3.46.0\n"}, *lines)) == [
+            "requirements.txt:1: PyGObject==3.46.0"
+        ]
+
+    def test_a_compiled_twin_is_offered_with_the_edit(self) -> None:
+        lines = (FAILED / "psycopg2.txt").read_text().splitlines()
+        fix = explain(failure_of({"requirements.txt": "psycopg2==2.9.9\n"}, *lines)).fix
+        assert fix[1].endswith("Change requirements.txt:1 to: psycopg2-binary==2.9.9")
+
+    def test_another_file_than_the_one_whose_hash_is_written(self) -> None:
+        found = failure(
+            "error: Failed to download and build `tides==1.0`",
+            "  cause: Hash mismatch for `tides==1.0`",
+            "",
+            "         Expected:",
+            "           sha256:87b5",
+            "",
+            "         Computed:",
+            "           sha256:3303",
+        )
+        assert found == HashMismatch("tides", "1.0", ("Expected:", "sha256:87b5", "Computed:", "sha256:3303"))
+
+
+class TestPoetry:
+    CONFIGURATION = (
+        "The Poetry configuration is invalid:",
+        "  - data.authors must be array",
+        "  - Additional properties are not allowed ('requires-poetry' was unexpected)",
     )
-    assert found == NoVersion("six", "==99", "3.10", ("1.17.0", "1.16.0", "1.15.0"))
+
+    def test_a_configuration_that_it_does_not_take_is_shown_with_its_lines(self) -> None:
+        document = '[tool.poetry]\npackage-mode = false\nauthors = "Ada"\nrequires-poetry = ">=2"\n'
+        files = {"pyproject.toml": f'{document}[tool.poetry.dependencies]\npython = "^3.10"\n'}
+        found = failure_of(files, *self.CONFIGURATION)
+        assert isinstance(found, PoetryUnreadable)
+        assert [line.place for line in found.asked] == ["pyproject.toml:3", "pyproject.toml:4"]
+
+    def test_what_is_no_constraint_is_shown(self) -> None:
+        found = failure("", "Could not parse version constraint: newest")
+        assert found == PoetryUnreadable((("constraint", "Could not parse version constraint: newest"),))
+
+    def test_a_lock_of_another_pyproject_is_stale(self) -> None:
+        said = "pyproject.toml changed significantly since poetry.lock was last generated. Run `poetry lock`."
+        assert isinstance(failure(said), LockStale)
 
 
-def test_a_package_that_does_not_exist_is_named() -> None:
-    found = failure("ERROR: Could not find a version that satisfies the requirement numpyy (from versions: none)")
-    assert found == PackageNotFound("numpyy")
+class TestHostileWords:
+    def test_escapes_and_control_characters_are_taken_out(self) -> None:
+        found = failure("one \x1b[31mred\x1b[0m \x1b]0;title\x07 \x00\x08two")
+        assert found == StepFailed("deciding versions", 1, ("one red  two",))
 
+    def test_an_answer_of_the_index_that_is_none_says_nothing(self) -> None:
+        said = "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.16.0)"
+        for answer in (
+            "[" * 5_000,
+            "7",
+            '{"name": "six"}',
+            '{"name": "six", "versions": [7, "\\u001b[1m", null]}',
+            "{",
+        ):
+            found = failure(said, f"launchyard-why: {answer}")
+            assert isinstance(found, NoVersion)
+            assert found.available in ((), ("1.16.0",))
 
-def test_a_conflict_gives_the_solvers_chain_and_not_its_repetition() -> None:
-    found = failure(
-        "error: No solution found when resolving dependencies",
-        "cause: Because pandas==2.2.3 depends on numpy>=1.22.4 and you require pandas==2.2.3, we can conclude that"
-        " you require numpy>=1.22.4.",
-        "And because you require numpy==1.20.0, we can conclude that your requirements are unsatisfiable.",
-        "uv finds no answer; asking pip",
-        "ERROR: ResolutionImpossible: for help see the documentation",
+    def test_a_source_cannot_speak_for_the_resolver(self) -> None:
+        found = failure(
+            "error: Failed to build `harbour==1.0`",
+            "  cause: Call to `backend.build_wheel` failed (exit status: 3)",
+            "         [stdout]",
+            f"         {UNSOLVED}",
+            "           cause: Because numpy was not found in the package registry and you require numpy, we fail.",
+            "         hint: `harbour` is often confused for `harbor`. Did you mean to install `harbor` instead?",
+            f"         {why('harbour', absent=True)}",
+        )
+        assert isinstance(found, SourceBroken)
+
+    @pytest.mark.parametrize(
+        "head", ["", "error: Failed to build `x==1`", f"{UNSOLVED}\n  cause: Because a depends on b"]
     )
-    assert isinstance(found, Conflict)
-    assert len(found.lines) == 2
-    assert found.lines[0].startswith("Because pandas==2.2.3 depends on numpy>=1.22.4")
-    assert found.lines[1].endswith("unsatisfiable.")
+    def test_a_log_of_any_length_is_read_in_little_time(self, head: str) -> None:
+        words = (
+            "Package ",
+            "requirement x ",
+            "a and b depends on c ",
+            "Because ",
+            "[Errno 2] ",
+            "'pkg-config' '",
+            " (",
+        )
+        lines = (*head.split("\n"), *(word * 500 for word in words for _ in range(300)))
+        began = time.monotonic()
+        assert failure(*lines) is not None
+        assert time.monotonic() - began < 5
+
+
+class TestMachine:
+    def test_an_index_that_does_not_answer_has_to_pip_no_package(self) -> None:
+        found = failure(
+            "WARNING: Retrying after connection broken by 'NewConnectionError('Failed to establish a new connection')'",
+            "ERROR: Could not find a version that satisfies the requirement six (from versions: none)",
+        )
+        assert isinstance(found, IndexUnreachable)
+
+    def test_a_source_that_cannot_be_fetched_is_not_broken(self) -> None:
+        found = failure(
+            "error: Failed to download and build `harbour==1.0`",
+            "  cause: Failed to fetch: `http://172.17.0.1:41234/simple/harbour/harbour-1.0.tar.gz`",
+            "  cause: error sending request for url (http://172.17.0.1:41234/simple/harbour/harbour-1.0.tar.gz)",
+            "  cause: client error (Connect)",
+            "  cause: tcp connect error",
+            "  cause: Connection refused (os error 111)",
+        )
+        assert isinstance(found, IndexUnreachable)
+
+    def test_a_full_disk_is_no_fault_of_the_repository(self) -> None:
+        assert failure("write: No space left on device") == DiskFull(
+            "deciding versions", said="write: No space left on device"
+        )
+
+    def test_a_killed_step_was_out_of_memory(self) -> None:
+        assert failure(message="did not complete successfully: exit code: 137") == OutOfMemory("deciding versions")
+
+    def test_a_step_over_its_time_names_the_setting(self) -> None:
+        found = recognise(BuildTimeout(STEP, "timed out"), python="3.10", timeout=60)
+        assert found == TimeExceeded("deciding versions", 60, "limits.build_time")
 
 
 def test_a_conflict_of_condas_names_both_sides() -> None:
@@ -51,21 +506,9 @@ def test_a_conflict_of_condas_names_both_sides() -> None:
         "├─ numpy 2.2.* would require",
         "│  └─ python >=3.10,<3.11.0a0, which conflicts with python 3.9.*",
     )
-    assert isinstance(found, Conflict)
+    assert isinstance(found, Unsatisfiable)
+    assert [spec.text for spec in found.specs] == ["python 3.9.*"]
     assert any("python >=3.10" in line for line in found.lines)
-
-
-def test_a_full_disk_is_no_fault_of_the_repository() -> None:
-    assert failure("write: No space left on device") == DiskFull("deciding versions")
-
-
-def test_a_killed_step_was_out_of_memory() -> None:
-    assert failure(message="did not complete successfully: exit code: 137") == OutOfMemory("deciding versions")
-
-
-def test_a_step_over_its_time_names_the_setting() -> None:
-    found = recognise(BuildTimeout(STEP, "timed out"), python="3.10", timeout=60)
-    assert found == TimeExceeded("deciding versions", 60, "limits.build_time")
 
 
 def test_an_unknown_failure_shows_the_last_lines_as_they_were() -> None:
@@ -74,5 +517,22 @@ def test_an_unknown_failure_shows_the_last_lines_as_they_were() -> None:
 
 
 def test_steps_have_words_of_their_own() -> None:
-    assert title("[env 1/2] RUN --mount=type=secret install.py") == "installing packages"
+    assert title("[environment 1/2] RUN --mount=type=cache install.py group") == "installing packages"
     assert title("exporting to image") == "exporting to image"
+
+
+def test_a_step_that_prints_the_engine_s_errors_is_not_the_engine() -> None:
+    lines = (
+        "Cannot connect to the Docker daemon at unix:///var/run/docker.sock",
+        "error reading from server: EOF",
+        "failed to resolve source metadata for example.org/base:1: no such host",
+    )
+    assert failure(*lines) == StepFailed("deciding versions", 1, lines)
+    assert isinstance(failure(message=lines[0]), EngineUnavailable)
+
+
+def test_a_disk_that_ran_low_is_told_with_what_was_left() -> None:
+    found = recognise(DiskLow(STEP, 2_000, 3_000), python="3.10", timeout=60)
+    assert found == DiskFull("deciding versions", 2_000, 3_000)
+    assert "2,000 bytes free" in explain(found).seen
+    assert explain(DiskFull("deciding versions")).seen == "In the step: deciding versions"

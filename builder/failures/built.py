@@ -1,0 +1,309 @@
+"""Failures that a build meets. A module of its own, since making so many records takes a plan's time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUnavailable:
+    reference: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A build step ended with an error that nothing here recognises."""
+
+    step: str
+    exit_code: int | None
+    lines: tuple[str, ...]
+    """Its last lines, as they were printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the repository that asks for something, as it was written."""
+
+    path: str
+    line: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+    def changed(self, old: str, new: str) -> str:
+        """What to make of it: a sentence with the whole line, where it holds the old text; else with the new text."""
+        if old and old in self.text:
+            return f"Change {self.place} to: {self.text.replace(old, new, 1)}"
+        return f"Change {self.place} to ask for {new}."
+
+    def replaced(self, name: str, other: str) -> str:
+        """The same with another package, in any version: those that were asked for are the first one's."""
+        quoted = re.escape(name)
+        text, found = re.subn(
+            rf"(?<![\w-]){quoted}(?:\s*[=<>!~][=<>!~]+[^\s;\"']+)?(?![\w-])", other, self.text, count=1
+        )
+        text = re.sub(rf'^({re.escape(other)}\s*=\s*)"[^"]*"', r'\1"*"', text)
+        return f"Change {self.place} to: {text}" if found else f"Change {self.place} to ask for {other}."
+
+
+@dataclass(frozen=True, slots=True)
+class PackageNotFound:
+    """The index or the channels have no package of this name."""
+
+    name: str
+    places: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    """Well-known names that look like it, the nearest first."""
+    instead: str = ""
+    """The package that is meant, where the name is known for being mistaken for it."""
+    exists: bool = False
+    """There is a package of this name, and it is another one, or only says that it is not the one that is meant."""
+    standard: bool = False
+    """It is a module that comes with Python."""
+    asked: tuple[Line, ...] = ()
+    way: tuple[str, ...] = ()
+    """How the repository comes to need it, when it does not ask itself: ("orbits", "gravity==1.0")."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoVersion:
+    """No version of a package fits what was asked, on this Python."""
+
+    name: str
+    specifier: str
+    python: str
+    available: tuple[str, ...]
+    """Newest first, at most five."""
+    asked: tuple[Line, ...] = ()
+    way: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
+    """Names that look like it, where it is not known whether there is such a package at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoneForPython:
+    """The versions that fit are made for other Pythons."""
+
+    name: str
+    specifier: str
+    python: str
+    needs: tuple[tuple[str, str], ...]
+    """(version or versions, what they need of Python), newest first, at most five."""
+    pythons: tuple[str, ...] = ()
+    """Of those that are built with, the ones that have a version."""
+    available: tuple[str, ...] = ()
+    """Versions for this Python, newest first, at most five."""
+    asked: tuple[Line, ...] = ()
+    way: tuple[str, ...] = ()
+    strategy: str = ""
+    python_origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoneForPlatform:
+    """The versions that fit are made for other operating systems or processors."""
+
+    name: str
+    specifier: str
+    platforms: tuple[str, ...]
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Yanked:
+    """Every version that fits was withdrawn by its authors."""
+
+    name: str
+    specifier: str
+    versions: tuple[tuple[str, str], ...]
+    """(version, the reason that was given)."""
+    available: tuple[str, ...] = ()
+    asked: tuple[Line, ...] = ()
+    way: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the requirements of a conflict."""
+
+    way: tuple[str, ...]
+    """From what is asked for to what is in conflict: ("orbits", "gravity==1.0", "moon>=2")."""
+    specifier: str
+    """What it wants of that."""
+    line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Requirements that cannot all be met; the solver's own chains, and what they come to where that is clear."""
+
+    lines: tuple[str, ...]
+    on: str = ""
+    """The package that is needed in two versions at once."""
+    sides: tuple[Side, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildNeeds:
+    """A package has no wheel here, and its source needs something of the system that is missing."""
+
+    name: str
+    version: str
+    python: str
+    kind: str
+    """ "header", "program", "library" or "compiler"."""
+    thing: str
+    packages: tuple[str, ...]
+    """Debian packages that have it; empty where that is not known."""
+    apt: str = "apt.txt"
+    apt_exists: bool = False
+    instead: str = ""
+    """The same package, compiled, under another name."""
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BuildModuleMissing:
+    """A package's source needs a Python module to be built that it does not ask for."""
+
+    name: str
+    version: str
+    module: str
+    python: str
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBroken:
+    """A package has no wheel here, and its source could not be built for a reason that nothing here recognises."""
+
+    name: str
+    version: str
+    python: str
+    lines: tuple[str, ...]
+    """The build's last lines, as they were printed."""
+    step: str = ""
+    """Of a package of the repository itself, whose name is its path: the step in which it was built."""
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HashMismatch:
+    """A file of the index that is not the one whose hash was written down."""
+
+    name: str
+    version: str
+    hashes: tuple[str, ...]
+    """What the step said of the hashes: expected, then computed."""
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoetryUnreadable:
+    """A pyproject.toml that is TOML, and not what Poetry 1.8 takes."""
+
+    problems: tuple[tuple[str, str], ...]
+    """(a kind: "unknown", "type", "constraint" or "", Poetry's words) of each thing it does not take."""
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Something that an environment file, a default or an option asks for."""
+
+    text: str
+    """As it was understood: "numpy=1.26", "jsonschema==4.23.0"."""
+    origin: str = ""
+    """ "environment.yml:6", "default", "option --python"; empty where only a log is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelsLack:
+    """Packages, or versions of them, that no channel has."""
+
+    missing: tuple[tuple[Demand, tuple[str, ...], tuple[str, ...]], ...]
+    """(what was asked, near names, versions that there are), the newest versions first."""
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsatisfiable:
+    """Specs of conda's that cannot be had together, each of them needed for that."""
+
+    specs: tuple[Demand, ...]
+    instead: tuple[tuple[str, str], ...]
+    """(spec, the version that goes with all the others)."""
+    lines: tuple[str, ...]
+    """The solver's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipContradictsConda:
+    """The pip: list of an environment.yml asks for what the conda part rules out."""
+
+    name: str
+    installed: str
+    """The version that conda installs."""
+    conda: Demand
+    pip: Demand
+    wanted: str
+    """What the pip part needs of the package: ">=22.2.0"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAbsent:
+    """A channel's host answers, and has no such channel."""
+
+    channel: Demand
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelUnreachable:
+    channel: Demand
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockStale:
+    """poetry.lock does not belong to its pyproject.toml and cannot be brought up to date."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexUnreachable:
+    detail: str
+    """Address and reason, without credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull:
+    step: str
+    free: int | None = None
+    """Bytes that were left when Launchyard ended the build; None where a program met the end of its disk."""
+    floor: int = 0
+    said: str = ""
+    """The line in which a program said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    step: str
+    said: str = ""
+    """The line that said so, where there is one: what the kernel kills says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeExceeded:
+    step: str
+    seconds: int
+    setting: str
+    lines: tuple[str, ...] = ()
+    """The step's last words."""

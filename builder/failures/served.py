@@ -1,0 +1,100 @@
+"""Failures of sessions and of the build service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SessionExists:
+    """A session of this name is running already."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortTaken:
+    """Another program listens on the port that was asked for."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionAbsent:
+    name: str
+    running: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session that ended, or never answered, while it was waited for."""
+
+    reason: str
+    """What it did: "ended with exit code 1", "did not answer within 60 s"."""
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAbsent:
+    """The service remembers no such thing."""
+
+    what: str
+    """"environment", "build" or "version"."""
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NameTaken:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoVersionYet:
+    """An environment that has no image so far."""
+
+    name: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionStale:
+    """The environment was changed since it was read."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInvalid:
+    """A request to the service that is not as its OpenAPI document says."""
+
+    places: tuple[tuple[str, str], ...]
+    """(place, what is wrong with it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostForeign:
+    """A request that came under a name which the service does not answer to, or from another site's page."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderLost:
+    """The process that a build ran in ended without a word."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUnreachable:
+    """No build service answers at an address."""
+
+    address: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateTaken:
+    """Another service works on the same state directory."""
+
+    directory: str

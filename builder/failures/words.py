@@ -1,0 +1,1067 @@
+"""All the words for failures: title, what was seen, what to do, and who can."""
+
+from __future__ import annotations
+
+import re
+
+from builder.failures import Blame
+from builder.failures.asked import (
+    AddressInvalid,
+    AddressMoved,
+    CertificateUntrusted,
+    DateInvalid,
+    EngineUnavailable,
+    FrontendUnavailable,
+    HostNotAllowed,
+    HostNotPublic,
+    HostUnreachable,
+    ImageAbsent,
+    ImageForeign,
+    NotGit,
+    ObjectsUnread,
+    PushFailed,
+    RecordInvalid,
+    RefAbsent,
+    ReferenceInvalid,
+    RefInvalid,
+    RepositoryUnavailable,
+    SettingsForeign,
+    SettingsInvalid,
+    TooLarge,
+    TooManyFiles,
+)
+from builder.failures.built import (
+    BaseUnavailable,
+    BuildModuleMissing,
+    BuildNeeds,
+    ChannelAbsent,
+    ChannelsLack,
+    ChannelUnreachable,
+    Conflict,
+    Demand,
+    DiskFull,
+    HashMismatch,
+    IndexUnreachable,
+    Line,
+    LockStale,
+    NoneForPlatform,
+    NoneForPython,
+    NoVersion,
+    OutOfMemory,
+    PackageNotFound,
+    PipContradictsConda,
+    PoetryUnreadable,
+    Side,
+    SourceBroken,
+    StepFailed,
+    TimeExceeded,
+    Unsatisfiable,
+    Yanked,
+)
+from builder.failures.served import (
+    BuilderLost,
+    HostForeign,
+    NameTaken,
+    NoVersionYet,
+    PortTaken,
+    RecordAbsent,
+    RequestInvalid,
+    RevisionStale,
+    ServiceUnreachable,
+    SessionAbsent,
+    SessionEnded,
+    SessionExists,
+    StateTaken,
+)
+from detectors import failures as detected
+
+Words = tuple[str, str, tuple[str, ...], Blame]
+
+
+def words(failure: object) -> Words:
+    for of in (_of_repository, _of_address, _of_packages, _of_conda, _of_machine, _of_image, _of_service):
+        found = of(failure)
+        if found is not None:
+            return found
+    return (
+        "Launchyard met something it does not expect",
+        repr(failure)[:500],
+        ("Please report this, with the command that was run.",),
+        Blame.LAUNCHYARD,
+    )
+
+
+def _of_repository(failure: object) -> Words | None:
+    match failure:
+        case detected.NoEnvironment():
+            where = failure.looked_in or "the root of the repository"
+            near = tuple(_near(path, what) for path, what in failure.near)
+            return (
+                "No environment file",
+                f"In {where}:\n{_tree(failure.seen)}",
+                near
+                or ("Add an environment.yml, a requirements.txt or a pyproject.toml with its dependencies there.",),
+                Blame.REPOSITORY,
+            )
+        case detected.StrategyAbsent():
+            return (
+                f"Nothing here for the strategy {failure.strategy}",
+                f"In {failure.looked_in or 'the root of the repository'} there is no {' or '.join(failure.wants)}",
+                ("Leave --strategy out to take what the repository has, or add that file.",),
+                Blame.REPOSITORY,
+            )
+        case detected.DirectoryAbsent():
+            return (
+                f"The repository has no directory {failure.path}",
+                f"--subdir {failure.path}",
+                ("Check --subdir: it is a path from the root of the repository.",),
+                Blame.REPOSITORY,
+            )
+        case detected.FileInvalid():
+            found = f"{failure.location}: {failure.found}" if failure.found else str(failure.location)
+            return (
+                f"{failure.location.path} is not valid: {failure.format} expected",
+                f"{found}\n{failure.problem}",
+                (_correction(failure),),
+                Blame.REPOSITORY,
+            )
+        case detected.LockNewer():
+            return (
+                f"{failure.location.path} was made by a newer Poetry",
+                f"{failure.location}: lock-version = {failure.version}; Poetry 1.8.3 reads 1.x and 2.x",
+                (
+                    f"Take {failure.location.path} out of the repository: the versions are decided when it is built.",
+                    "Or make it with Poetry 1.8: `poetry lock`, and commit the result.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case detected.Undecodable():
+            return (
+                f"{failure.path} is not text in {failure.encoding.upper()}",
+                f"{failure.path}:{failure.line}:{failure.column}",
+                (
+                    f"Save {failure.path} as UTF-8: most editors have it under Save with Encoding.",
+                    f"Where it is Latin-1: iconv -f LATIN1 -t UTF-8 {failure.path} > utf-8.txt",
+                ),
+                Blame.REPOSITORY,
+            )
+        case detected.FileTooLarge():
+            return (
+                f"{failure.path} is too large to be an environment file",
+                f"{failure.path}: {failure.size:,} bytes; {failure.limit:,} are read at most",
+                ("Check that the right file was committed.",),
+                Blame.REPOSITORY,
+            )
+        case detected.NotAFile(path=""):
+            return (
+                "The root of the repository is named where a file is needed",
+                f"The root of the repository, a {failure.kind}",
+                ("Name a file in it, such as requirements.txt.",),
+                Blame.REPOSITORY,
+            )
+        case detected.NotAFile():
+            return (
+                f"{failure.path} is a {failure.kind}, where a file is needed",
+                failure.path,
+                (f"Rename the {failure.kind}, or put a file in its place.",),
+                Blame.REPOSITORY,
+            )
+        case detected.NotADirectory():
+            return (
+                f"{failure.path} is a {failure.kind}, where a directory is needed",
+                f"{failure.origin} refers to {failure.path}" if failure.origin else failure.path,
+                ("Give the address of the submodule's own repository, or commit its files in its place.",)
+                if failure.kind == "submodule"
+                else (f"Rename the {failure.kind}, or name a directory.",),
+                Blame.REPOSITORY,
+            )
+        case detected.DirectoryTooLarge():
+            return (
+                f"{failure.path or 'The root of the repository'} holds too many files",
+                f"Git's list of them has {failure.size:,} bytes; {failure.limit:,} are read at most",
+                ("Put the files into directories below it.",),
+                Blame.REPOSITORY,
+            )
+        case detected.PathTooLong():
+            return (
+                "A path in the repository is too long",
+                f"{failure.path}…: more than {failure.limit:,} characters",
+                ("Move what lies there up, or shorten its name.",),
+                Blame.REPOSITORY,
+            )
+        case detected.LfsPointer():
+            return (
+                f"{failure.path} is stored in Git LFS",
+                f"{failure.path} holds a pointer, not its content",
+                (
+                    f"Take it out of LFS: git lfs untrack {failure.path} && git add --renormalize {failure.path}",
+                    "Then commit .gitattributes and the file.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case detected.PathOutside():
+            return (
+                f"{failure.path} leads out of the repository",
+                f"{failure.path} -> {failure.target}",
+                ("Refer to files inside the repository only.",),
+                Blame.REPOSITORY,
+            )
+        case detected.GroupAbsent():
+            return (
+                f"There is no {failure.kind} {failure.name} in {failure.path}",
+                f"{failure.path} has {', '.join(failure.existing) or 'none'}",
+                (f"Ask for one that it has, or leave the {failure.kind} out.",),
+                Blame.REPOSITORY,
+            )
+        case detected.PathAbsent():
+            return (
+                f"{failure.path} does not exist",
+                f"{failure.origin} refers to {failure.path}",
+                ("Commit that file, or take the line out.",),
+                Blame.REPOSITORY,
+            )
+        case detected.PythonUnavailable():
+            return (
+                f"Python {failure.asked} is not available",
+                f"{failure.origin} asks for {failure.asked}",
+                (f"Ask for one of {', '.join(failure.supported)}.",),
+                Blame.REPOSITORY,
+            )
+    return None
+
+
+def _correction(failure: detected.FileInvalid) -> str:
+    """The edit that mends a line, where it is known; else which line to look at."""
+    where = (
+        f"line {failure.location.line} of {failure.location.path}" if failure.location.line else failure.location.path
+    )
+    if re.match(r"<{7}|={7}|>{7}", failure.found):
+        marks = "the lines with <<<<<<<, ======= and >>>>>>>"
+        return f"Finish the merge: keep one side, and take {marks} out of {failure.location.path}."
+    match failure.problem:
+        case "a single = where == is meant":
+            return f"Write {failure.found.replace('=', '==', 1)} in {where}."
+        case "it holds credentials, and everyone can read them":
+            return f"Take them out of {where}, and change them: they are in the repository's history."
+        case "found character that cannot start any token" if failure.found[:1] in "@`%":
+            return f"Put quotes around the value in {where}."
+        case "found character that cannot start any token":
+            return f"Indent {where} with spaces: YAML takes no tabs."
+        case problem if found := re.fullmatch(r"the key (\S+) for the second time", problem):
+            return f"Put what is below both under one {found[1]}:, and take {where} out."
+    return f"Correct {where}."
+
+
+def _tree(seen: tuple[str, ...]) -> str:
+    return (
+        "\n".join(f"  {path}" if path.rstrip("/").count("/") == 0 else f"    {path.partition('/')[2]}" for path in seen)
+        or "  nothing"
+    )
+
+
+def _near(path: str, what: str) -> str:
+    if what.startswith("--"):
+        return f"To use {path}, add {what}."
+    if re.fullmatch(r"\S+", what):
+        return f"Rename {path} to {what}."
+    return f"{path} is not read; what is needed is {what}."
+
+
+def _of_address(failure: object) -> Words | None:
+    match failure:
+        case AddressInvalid():
+            return (
+                "This is not the address of a public repository",
+                f"{failure.address}: {failure.problem}",
+                (f"Give {failure.instead or 'an address such as https://github.com/owner/repository'}.",),
+                Blame.REPOSITORY,
+            )
+        case HostNotPublic():
+            return (
+                f"{failure.host} is not a public host",
+                f"{failure.host} stands for this machine, a private network or a reserved address",
+                ("Give the name of a public git host; an operator can allow a private one by its name.",),
+                Blame.REPOSITORY,
+            )
+        case AddressMoved():
+            return (
+                "The repository has another address now",
+                f"{failure.address} is redirected, and redirects are not followed",
+                ("Open it in a browser, and give the address that it ends at.",),
+                Blame.REPOSITORY,
+            )
+        case HostNotAllowed():
+            return (
+                f"Repositories on {failure.host} are not allowed here",
+                f"Allowed are {', '.join(failure.allowed)}",
+                ("Whoever runs this installation can add the host to LAUNCHYARD_ALLOWED_HOSTS.",),
+                Blame.REPOSITORY,
+            )
+        case RepositoryUnavailable():
+            return (
+                "There is no such public repository",
+                f"{failure.address}: {failure.detail or 'the host asks for a password: private, or not there'}",
+                (
+                    "Check the spelling of the address: does a browser show it where nobody is logged in?",
+                    "If it is private, make it public, or clone it where you have access"
+                    " and give the path: launchyard build PATH.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case ObjectsUnread():
+            return (
+                f"The repository's objects are named by {failure.format}, which is not read",
+                failure.address,
+                ("Give a copy of it that git made with --object-format=sha1.",),
+                Blame.REPOSITORY,
+            )
+        case NotGit():
+            return (
+                "There is no git repository at this address",
+                f"{failure.address} answers, but not as git does",
+                ("Give the address that `git clone` takes, such as https://github.com/owner/repository.",),
+                Blame.REPOSITORY,
+            )
+        case HostUnreachable():
+            return (
+                "The git host cannot be reached",
+                f"{failure.address}: {failure.detail}",
+                ("Try again; if it goes on, check the network and the proxy settings with `launchyard doctor`.",),
+                Blame.OUTSIDE,
+            )
+        case RefAbsent():
+            return (
+                f"The repository has no branch, tag or commit {failure.ref}",
+                f"It has {', '.join(failure.existing)}" if failure.existing else failure.ref,
+                (_other_ref(failure),),
+                Blame.REPOSITORY,
+            )
+        case RefInvalid():
+            return (
+                "This is not the name of a branch, a tag or a commit",
+                failure.ref.strip() or "an empty name",
+                ("Give the plain name, such as main or v1.2, or a commit's 40 digits.",),
+                Blame.REPOSITORY,
+            )
+        case DateInvalid():
+            return (
+                "This is not a date",
+                failure.text.strip() or "nothing at all",
+                ("Give a date such as 2021-06-01, a time such as 2021-06-01T12:00:00Z, or the word commit.",),
+                Blame.USAGE,
+            )
+        case TooManyFiles():
+            return (
+                f"The build needs more than {failure.limit:,} files of the repository",
+                f"in {failure.path or 'the root of the repository'}",
+                ("Keep data out of the repository, or the environment's files in a directory of their own.",),
+                Blame.REPOSITORY,
+            )
+        case TooLarge():
+            return (
+                f"{failure.what} is too large",
+                f"{_size(failure)}; the limit is {failure.limit:,}",
+                (
+                    "Keep large data elsewhere, such as in an archive for data, and fetch it in the session.",
+                    f"Whoever runs this installation can raise the limit, the setting {failure.setting}.",
+                ),
+                Blame.REPOSITORY,
+            )
+    return None
+
+
+def _other_ref(failure: RefAbsent) -> str:
+    if failure.near:
+        return (
+            f"Give one that it has: --ref {failure.near[0]}"
+            + "".join(f", or {name}" for name in failure.near[1:])
+            + "."
+        )
+    if re.fullmatch(r"[0-9a-f]{40}", failure.ref):
+        return "Push that commit, or give a branch or a tag."
+    if re.fullmatch(r"[0-9a-f]{6,39}", failure.ref):
+        return "A commit is named by all its 40 digits: `git rev-parse` gives them."
+    return "Leave --ref out to take the repository's default branch."
+
+
+def _size(failure: TooLarge) -> str:
+    # Where a transfer was cut off at the limit, nobody knows how much there was.
+    return f"{failure.size:,} bytes" if failure.size > failure.limit else f"More than {failure.limit:,} bytes"
+
+
+def _of_packages(failure: object) -> Words | None:
+    match failure:
+        case PackageNotFound():
+            return (
+                f"{failure.name} is not the package that is meant"
+                if failure.exists
+                else f"There is no package {failure.name}",
+                _seen(failure.asked, failure.way)
+                or (f"Looked in {', '.join(failure.places)}" if failure.places else failure.name),
+                _spelling(failure),
+                Blame.REPOSITORY,
+            )
+        case NoVersion():
+            return (
+                f"No version of {failure.name} fits {failure.specifier or 'what was asked'}",
+                _seen(failure.asked, failure.way)
+                or f"{failure.name}{failure.specifier}" + (f", on Python {failure.python}" if failure.python else ""),
+                _other_version(failure),
+                Blame.REPOSITORY,
+            )
+        case NoneForPython():
+            needs = (
+                f"{failure.name} {version}".strip() + f" {'need' if ' to ' in version else 'needs'} Python {need}"
+                for version, need in failure.needs
+            )
+            return (
+                f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
+                f" is made{_for(failure.python)}",
+                _joined(_seen(failure.asked, failure.way), *needs),
+                (*_other_python(failure), *_for_this_python(failure)),
+                Blame.REPOSITORY,
+            )
+        case NoneForPlatform():
+            return (
+                f"{failure.name}{failure.specifier} is not made for Linux",
+                _joined(_seen(failure.asked), f"It is made for {', '.join(failure.platforms) or 'others'}"),
+                _elsewhere(failure),
+                Blame.REPOSITORY,
+            )
+        case Yanked():
+            withdrawn = (f"{failure.name} {version}: {why or 'no reason given'}" for version, why in failure.versions)
+            return (
+                f"Every version of {failure.name} that fits {failure.specifier or 'what was asked'} was withdrawn",
+                _joined(_seen(failure.asked, failure.way), *withdrawn),
+                (
+                    f"Ask for one that was not: {', '.join(failure.available)}."
+                    if failure.available
+                    else f"Ask for another version of {failure.name}.",
+                    f"An exact version, such as =={failure.versions[0][0]}, is installed although it was withdrawn.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case Conflict():
+            return _conflict(failure)
+        case BuildNeeds():
+            return _build_needs(failure)
+        case BuildModuleMissing():
+            return (
+                f"{failure.name} {failure.version}".strip() + " has no wheel here, and its source cannot be built",
+                _joined(_seen(failure.asked), f"Its build needs the module {failure.module}, and does not ask for it"),
+                (
+                    f"Ask for a version with a wheel{_for(failure.python)}: most often a newer one.",
+                    "Or build with a Python of that version's own time, which may have a wheel.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case SourceBroken() if failure.step:
+            return (
+                f"The repository's own package at {failure.name} cannot be built",
+                _joined(f"In the step: {failure.step}", *failure.lines),
+                ("Launchyard does not know this failure; the lines above are the build's own last words.",),
+                Blame.REPOSITORY,
+            )
+        case SourceBroken():
+            return (
+                f"{failure.name} {failure.version}".strip() + " has no wheel here, and its source cannot be built",
+                _joined(_seen(failure.asked), *failure.lines),
+                (
+                    f"Ask for a version with a wheel{_for(failure.python)}.",
+                    "Launchyard does not know this failure; the lines above are the build's own last words.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case HashMismatch():
+            return (
+                f"{failure.name} {failure.version}".strip() + " is not the file whose hash was written down",
+                _joined(_seen(failure.asked), *failure.hashes),
+                (
+                    "If the hash is out of date, write it anew, with the tool that wrote the file.",
+                    "If it is not, somebody has changed the package: do not use it.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case PoetryUnreadable():
+            return (
+                "Poetry 1.8.3 cannot read pyproject.toml",
+                _joined(_seen(failure.asked), *(words for _, words in failure.problems)),
+                tuple(dict.fromkeys(_POETRY_FIX.get(kind, _POETRY_FIX[""]) for kind, _ in failure.problems)),
+                Blame.REPOSITORY,
+            )
+        case LockStale():
+            return (
+                "poetry.lock does not belong to pyproject.toml",
+                "\n".join(failure.lines),
+                ("Run `poetry lock --no-update` and commit the result.",),
+                Blame.REPOSITORY,
+            )
+    return None
+
+
+_POETRY_FIX = {
+    "unknown": "Take out what was not expected: a later Poetry may know it, 1.8.3 does not.",
+    "type": "Write each of these in the form that is named.",
+    "constraint": "Write versions as ^1.2, ~1.2, >=1.2,<2, 1.2.* or *.",
+    "": "Correct what is named above; `poetry check` of Poetry 1.8.3 says the same.",
+}
+
+
+def _seen(asked: tuple[Line, ...], way: tuple[str, ...] = ()) -> str:
+    """The lines that ask, and how they come to what is wrong."""
+    return "\n".join((*map(str, asked), *((_way(way),) if len(way) > 1 else ())))
+
+
+def _for(python: str) -> str:
+    """A Python, where it is known: a log alone does not say."""
+    return f" for Python {python}" if python else ""
+
+
+def _joined(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
+
+
+def _way(way: tuple[str, ...]) -> str:
+    first, *more = way
+    return first + "".join(f"{', which' if number else ''} needs {name}" for number, name in enumerate(more))
+
+
+def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
+    first = failure.asked[0] if failure.asked and not failure.way else None
+    if failure.standard:
+        line = f"Take {first.place} out" if first else "Take it out"
+        return (f"{line}: {failure.name} is part of Python.",)
+    if failure.instead:
+        edit = (first.replaced(failure.name, failure.instead),) if first else ()
+        return (*edit, f"The package that is meant by {failure.name} is called {failure.instead}.")
+    if failure.near:
+        edit = (first.changed(failure.name, failure.near[0]),) if first else ()
+        return (*edit, f"Names that look like it: {', '.join(failure.near)}.")
+    if len(failure.way) > 1:
+        return (f"It is {failure.way[-2]} that asks for it: ask for another version of that, or leave it out.",)
+    return (f"Check how {failure.name} is spelt{f' in {first.place}' if first else ' where it is asked for'}.",)
+
+
+def _other_version(failure: NoVersion) -> tuple[str, ...]:
+    if failure.available:
+        return (
+            *_edit(failure.asked, failure.way, failure.specifier, failure.available),
+            f"Versions that exist{_for(failure.python)}: {', '.join(failure.available)}.",
+        )
+    near = (f"Or is another name meant: {', '.join(failure.near)}?",) if failure.near else ()
+    python = _for(failure.python)
+    return (f"Check which versions of {failure.name} there are{python}.", *near)
+
+
+def _edit(asked: tuple[Line, ...], way: tuple[str, ...], specifier: str, available: tuple[str, ...]) -> tuple[str, ...]:
+    """The line that asks, with the newest version that there is; nothing where that would take guessing."""
+    bound = re.fullmatch(r"(?:===?|~=|>=|\^|~|)\s*([0-9][\w.+!-]*)", specifier)
+    if not (asked and bound and not way and bound[1] in asked[0].text):
+        return ()
+    return (asked[0].changed(bound[1], available[0]),)
+
+
+def _other_python(failure: NoneForPython) -> tuple[str, ...]:
+    if not failure.pythons:
+        return ()
+    own = _minor(failure.python)
+    python = min(failure.pythons, key=lambda minor: abs(_minor(minor) - own))
+    place = re.match(r"[^\s:]+:\d+", failure.python_origin)
+    written = {
+        "poetry": f'python = "^{python}"',
+        "project": f'requires-python = ">={python}"',
+        "conda": f"python={python}",
+    }
+    if failure.python_origin.startswith("option"):
+        how = f"give --python {python}."
+    elif place:
+        how = f"change {place[0]} to ask for {written.get(failure.strategy, python)}."
+    elif failure.strategy == "pip":
+        how = f"create runtime.txt with the line python-{python}, or give --python {python}."
+    elif failure.strategy == "conda":
+        how = f"add {written['conda']} to the dependencies."
+    elif failure.strategy in written:
+        how = f"say {written[failure.strategy]} in pyproject.toml, or give --python {python}."
+    else:
+        how = f"ask for Python {python}."
+    return (f"Pythons that have one: {', '.join(failure.pythons)}. For the nearest, {how}",)
+
+
+def _for_this_python(failure: NoneForPython) -> tuple[str, ...]:
+    if not failure.available:
+        return (f"Or ask for another version of {failure.name}.",)
+    return (f"Or ask for one that is made{_for(failure.python)}: {', '.join(failure.available)}.",)
+
+
+def _minor(version: str) -> int:
+    found = re.match(r"\d+\.(\d+)", version)
+    return int(found[1]) if found else 0
+
+
+def _elsewhere(failure: NoneForPlatform) -> tuple[str, ...]:
+    others = {"win": "win32", "macosx": "darwin"}
+    systems = {others.get(re.split(r"[\d_]", platform)[0], "") for platform in failure.platforms}
+    requirement = f"{failure.name}{failure.specifier}"
+    if len(systems) == 1 and "" not in systems and failure.asked and failure.asked[0].text.endswith(requirement):
+        marked = f'{requirement}; sys_platform == "{systems.pop()}"'
+        return (failure.asked[0].changed(requirement, marked), "Or take the line out.")
+    return ("Take the line out, or ask for another version.",)
+
+
+def _conflict(failure: Conflict) -> Words:
+    if not failure.sides:
+        return (
+            "What is asked for cannot be installed together",
+            "\n".join(failure.lines),
+            ("Loosen or remove one of the requirements named above.",),
+            Blame.REPOSITORY,
+        )
+    seen: list[str] = []
+    for side in failure.sides:
+        seen += [str(side.line)] if side.line and str(side.line) not in seen else []
+        if len(side.way) > 1 or not side.line:
+            seen.append(("  " if side.line else "") + _way(side.way))
+    title = "What is asked for cannot be installed together"
+    title += f": no one version of {failure.on} fits it all" if failure.on else ""
+    return (title, "\n".join(seen), _loosen(failure), Blame.REPOSITORY)
+
+
+def _asker(side: Side) -> str:
+    if side.line is None:
+        return side.way[0]
+    name = re.split(r"[^\w.-]", side.way[0])[0]
+    return f"{side.way[0] if name in side.line.text else side.line.text} ({side.line.place})"
+
+
+def _loosen(failure: Conflict) -> tuple[str, ...]:
+    """The exact edit where the repository itself pins what another requirement needs otherwise."""
+    own = [side for side in failure.sides if len(side.way) == 1 and side.line]
+    others = [side for side in failure.sides if len(side.way) > 1]
+    names = dict.fromkeys(_asker(side) for side in failure.sides)
+    loosen = f"Loosen {' or '.join(names)}."
+    if len(own) == 1 and len(others) == 1 and own[0].line and own[0].specifier and others[0].specifier:
+        return (own[0].line.changed(own[0].specifier, others[0].specifier), f"Or: {loosen[:1].lower()}{loosen[1:]}")
+    if failure.on and len(own) == len(failure.sides) > 1 and len({side.line for side in own}) > 1:
+        return (f"Keep one: {' or '.join(names)}.",)
+    return (loosen,)
+
+
+def _build_needs(failure: BuildNeeds) -> Words:
+    package = f"{failure.name} {failure.version}".strip()
+    what = failure.thing if failure.kind == "compiler" else f"the {failure.kind} {failure.thing}"
+    verb = f"Add to {failure.apt}" if failure.apt_exists else f"Create {failure.apt} with"
+    lines = "the line" if len(failure.packages) == 1 else "the lines"
+    fix = []
+    if failure.packages:
+        fix.append(f"{verb} {lines}: {', '.join(failure.packages)}")
+    else:
+        fix.append(f"Find the Debian package that has {failure.thing}, and put its name on a line of {failure.apt}.")
+    if failure.instead:
+        edit = (
+            failure.asked[0].changed(failure.name, failure.instead) if failure.asked else f"ask for {failure.instead}"
+        )
+        fix.append(f"Or take {failure.instead}, which needs nothing to be built. {edit}")
+    else:
+        fix.append(f"Or ask for a version of {failure.name} with a wheel{_for(failure.python)}.")
+    return (
+        f"{package} has no wheel here, and its source needs {what}",
+        _seen(failure.asked) or package,
+        tuple(fix),
+        Blame.REPOSITORY,
+    )
+
+
+def _of_conda(failure: object) -> Words | None:
+    match failure:
+        case ChannelsLack():
+            first, _, versions = failure.missing[0]
+            where = " and ".join(failure.channels) or "the channels"
+            title = (
+                f"No version of {_spec_name(first)} fits {first.text}"
+                if versions
+                else f"There is no package {first.text}"
+            )
+            if len(failure.missing) > 1:
+                title = f"Not to be had: {', '.join(asked.text for asked, _, _ in failure.missing)}"
+            return (
+                title,
+                "\n".join(line for missing in failure.missing for line in _lacking(*missing, where)),
+                tuple(_in_its_place(*missing) for missing in failure.missing),
+                Blame.REPOSITORY,
+            )
+        case Unsatisfiable():
+            texts = [asked.text for asked in failure.specs]
+            together = " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:]))) or "What is asked of conda"
+            return (
+                f"{together} cannot be installed" + " together" * (len(texts) != 1),
+                "\n".join((*(_asked(asked) for asked in failure.specs), *failure.lines)),
+                _either(
+                    tuple(
+                        _instead(asked, version)
+                        for asked in failure.specs
+                        for spec, version in failure.instead
+                        if spec == asked.text
+                    )
+                )
+                or ("Loosen or remove one of these.",),
+                Blame.REPOSITORY,
+            )
+        case PipContradictsConda():
+            return (
+                f"The pip: list contradicts the conda part about {failure.name}",
+                f"{_asked(failure.conda)} (conda installs {failure.name} {failure.installed})\n"
+                f"{_asked(failure.pip)} (below pip:"
+                + (")" if _same(failure) else f", needs {failure.name}{failure.wanted})"),
+                _agreement(failure),
+                Blame.REPOSITORY,
+            )
+        case ChannelAbsent():
+            return (
+                f"There is no channel {failure.channel.text}",
+                _asked(failure.channel),
+                (f"Take {failure.channel.text} out of the channels, or correct its name.",),
+                Blame.REPOSITORY,
+            )
+        case ChannelUnreachable():
+            return (
+                f"The channel {failure.channel.text} cannot be reached",
+                f"{_asked(failure.channel)}\n{failure.detail}",
+                (
+                    "Try again.",
+                    f"If it goes on, check that the address is right{_at(failure.channel)};"
+                    " channels given by a name are below the setting conda.channel_alias.",
+                ),
+                Blame.OUTSIDE,
+            )
+    return None
+
+
+def _asked(asked: Demand) -> str:
+    match asked.origin:
+        case "":
+            return asked.text
+        case "default":
+            return f"{asked.text}: Launchyard's default, as environment.yml names none"
+        case origin:
+            return f"{origin}: {asked.text}"
+
+
+def _at(asked: Demand) -> str:
+    path, _, line = asked.origin.partition(":")
+    return f" in {path}, line {line}" if line else ""
+
+
+def _spec_name(asked: Demand) -> str:
+    return re.split(r"[^\w.:/-]", asked.text)[0].rpartition("::")[2]
+
+
+def _lacking(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...], where: str) -> tuple[str, ...]:
+    none = "none of that name" if asked.text == _spec_name(asked) else "none that fits"
+    has = f"{where} has {f'{_spec_name(asked)} ' + ', '.join(versions) if versions else none}"
+    return (_asked(asked), f"  {has}" + (f"; near are {', '.join(near)}" if near else ""))
+
+
+def _in_its_place(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...]) -> str:
+    if versions:
+        return _changed(asked, f"{_spec_name(asked)}={versions[0]}")
+    if near:
+        return f"If {near[0]} is meant: {_changed(asked, near[0])}"
+    return f"Check {asked.text}{_at(asked)}; a package of the Python index goes below `- pip:`."
+
+
+def _changed(asked: Demand, spec: str) -> str:
+    if asked.origin.partition(":")[2]:
+        return f"Change {asked.origin} to: - {spec}"
+    return f"Ask for {spec} in place of {asked.text}."
+
+
+def _either(fixes: tuple[str, ...]) -> tuple[str, ...]:
+    return (*fixes[:1], *(f"Or {fix[0].lower()}{fix[1:]}" for fix in fixes[1:]))
+
+
+def _instead(asked: Demand, version: str) -> str:
+    if _spec_name(asked) == "python":
+        version = ".".join(version.split(".")[:2])
+    spec = f"{_spec_name(asked)}={version}"
+    match asked.origin:
+        case "default":
+            return f"Add to the dependencies of environment.yml: - {spec}"
+        case "option --python":
+            return f"Give --python {version}."
+    return _changed(asked, spec)
+
+
+def _same(failure: PipContradictsConda) -> bool:
+    return _spec_name(failure.pip).lower() == failure.name
+
+
+def _agreement(failure: PipContradictsConda) -> tuple[str, ...]:
+    if _same(failure):
+        return (
+            f"Take out {_asked(failure.pip)}, to have {failure.name} {failure.installed} of conda's.",
+            f"Or take out {_asked(failure.conda)}, to have {failure.pip.text} of the index.",
+        )
+    return (
+        _changed(failure.conda, f"{failure.name}{failure.wanted}"),
+        f"Or ask for another version of {_spec_name(failure.pip)}{_at(failure.pip)}.",
+    )
+
+
+def _of_machine(failure: object) -> Words | None:
+    match failure:
+        case SettingsInvalid():
+            return (
+                "The settings are not valid",
+                "\n".join(f"{where}: {problem}" for where, problem in failure.places),
+                ("Correct launchyard.toml or the LAUNCHYARD_ variable of that name.",),
+                Blame.USAGE,
+            )
+        case SettingsForeign():
+            return (
+                "A repository cannot bring settings for Launchyard",
+                f"{failure.file} is committed in the repository that was asked for",
+                ("Start from another directory, or set LAUNCHYARD_CONFIG to that file if its settings are yours.",),
+                Blame.USAGE,
+            )
+        case EngineUnavailable() if failure.step:
+            return (
+                "The Docker engine went away during the build",
+                f"In the step: {failure.step}\n{failure.detail}",
+                ("See that Docker runs, and build again: what was done is cached. `launchyard doctor` checks it.",),
+                Blame.OUTSIDE,
+            )
+        case EngineUnavailable():
+            return (
+                "No Docker engine answers",
+                failure.detail,
+                ("Start Docker, or set DOCKER_HOST; in a checkout of Launchyard `make engine` starts one.",),
+                Blame.OUTSIDE,
+            )
+        case BaseUnavailable():
+            return (
+                f"The base image {failure.reference} cannot be had",
+                failure.detail,
+                ("Check that its registry is reachable, or name another image in the settings under [bases].",),
+                Blame.OUTSIDE,
+            )
+        case FrontendUnavailable():
+            return (
+                f"This installation has no {failure.frontend}",
+                f"Not set: {', '.join(failure.settings)}",
+                (f"Set {' and '.join(failure.settings)}, or choose --frontend jupyterlab.",),
+                Blame.USAGE,
+            )
+        case IndexUnreachable():
+            return (
+                "The package index cannot be reached",
+                failure.detail,
+                (
+                    "Try again.",
+                    "If it goes on, check the setting index.url, or the --index-url of the repository;"
+                    " `launchyard doctor` asks the index as a build does.",
+                ),
+                Blame.OUTSIDE,
+            )
+        case CertificateUntrusted():
+            return (
+                "A server's certificate is not trusted",
+                failure.detail,
+                (
+                    "If it is a server of your own network, set `certificates` in launchyard.toml to the PEM file"
+                    " of its certificate authorities.",
+                ),
+                Blame.OUTSIDE,
+            )
+        case DiskFull():
+            full = failure.free is None
+            left = (
+                "" if full else f"\n{failure.free:,} bytes free; builds end under {failure.floor:,}: limits.disk_free"
+            )
+            return (
+                "The disk is full" if full else "The engine's disk ran low, so the build was ended",
+                _in_step(failure.step, failure.said) + left,
+                (
+                    "`launchyard prune` frees what Launchyard keeps; `launchyard doctor` shows the space.",
+                    "If there is space, the build wrote more than it may: ask for less.",
+                ),
+                Blame.OUTSIDE,
+            )
+        case OutOfMemory():
+            return (
+                "There was not enough memory",
+                _in_step(failure.step, failure.said),
+                (
+                    "Ask for a version that has a wheel: compiling takes the most memory.",
+                    "Or build on a machine, or in an engine, with more of it.",
+                ),
+                Blame.OUTSIDE,
+            )
+        case TimeExceeded():
+            return (
+                f"Not done after {failure.seconds} seconds",
+                _in_step(failure.step, *failure.lines),
+                (
+                    "Look at what it said last: something may wait for an answer, or compile what could be a wheel.",
+                    f"Whoever runs this installation can raise the limit, the setting {failure.setting}.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case StepFailed() if not failure.step:
+            return (
+                "No failure that Launchyard knows",
+                "\n".join(failure.lines),
+                ("The lines above are the last of the log.",),
+                Blame.REPOSITORY,
+            )
+        case StepFailed():
+            ended = "" if failure.exit_code is None else f" (exit code {failure.exit_code})"
+            return (
+                f"The step failed: {failure.step}{ended}",
+                "\n".join(failure.lines),
+                ("Launchyard does not know this failure; the lines above are the step's own last words.",),
+                Blame.REPOSITORY,
+            )
+    return None
+
+
+def _in_step(step: str, *said: str) -> str:
+    return "\n".join((*([f"In the step: {step}"] if step else []), *filter(None, said)))
+
+
+def _of_image(failure: object) -> Words | None:
+    match failure:
+        case ImageAbsent():
+            return (
+                f"There is no image {failure.reference}",
+                failure.reference,
+                (
+                    "Build it first: launchyard build REPOSITORY.",
+                    "A repository is named by its whole address, https://…, or by a path.",
+                ),
+                Blame.USAGE,
+            )
+        case RecordInvalid():
+            return (
+                "The image's record of its environment cannot be read",
+                f"{failure.directory}: {failure.problem}",
+                (f"Something that ran in the build wrote to {failure.directory}: a package's setup.py, or postBuild.",),
+                Blame.REPOSITORY,
+            )
+        case ImageForeign():
+            return (
+                f"{failure.reference} was not built by Launchyard",
+                "It lacks the label io.launchyard.key",
+                ("Give the reference that `launchyard build` printed.",),
+                Blame.USAGE,
+            )
+        case ReferenceInvalid():
+            return (
+                "This is not an image reference",
+                failure.reference,
+                ("Give NAME or NAME:TAG, in lower case, such as team/analysis:v1.",),
+                Blame.USAGE,
+            )
+        case PushFailed():
+            return (
+                f"{failure.reference} could not be pushed",
+                failure.detail,
+                ("Check that the registry is reachable and that `docker login` was done for it.",),
+                Blame.OUTSIDE,
+            )
+        case SessionExists():
+            return (
+                f"There is a session {failure.name} already",
+                failure.name,
+                (f"`launchyard stop {failure.name}` ends it; or give another --name.",),
+                Blame.USAGE,
+            )
+        case PortTaken():
+            return (
+                f"The port {failure.port} is taken",
+                f"127.0.0.1:{failure.port}",
+                ("Give another --port, or leave it out to get a free one.",),
+                Blame.OUTSIDE,
+            )
+        case SessionAbsent():
+            return (
+                f"There is no session {failure.name}",
+                f"Running: {', '.join(failure.running) or 'none'}",
+                ("`launchyard sessions` lists them.",),
+                Blame.USAGE,
+            )
+        case SessionEnded():
+            return (
+                f"The session {failure.reason}",
+                "\n".join(failure.lines),
+                ("The lines above are the session's own last words.",),
+                Blame.REPOSITORY,
+            )
+    return None
+
+
+def _of_service(failure: object) -> Words | None:
+    match failure:
+        case RecordAbsent():
+            return (
+                f"There is no such {failure.what}",
+                failure.id,
+                ("It may have been deleted; GET /api/v1/environments lists what there is.",),
+                Blame.USAGE,
+            )
+        case NameTaken():
+            return (
+                f"There is an environment {failure.name} already",
+                failure.name,
+                ("Choose another name, or change the environment that has it.",),
+                Blame.USAGE,
+            )
+        case NoVersionYet():
+            return (
+                f"{failure.name} has no image yet",
+                f"Its state is {failure.state}",
+                ("Wait for its first build to end, or read what that build says if it failed.",),
+                Blame.USAGE,
+            )
+        case RevisionStale():
+            return (
+                f"{failure.name} was changed in the meantime",
+                "If-Match does not name what it is now",
+                ("Read it again, and repeat the change with its new ETag.",),
+                Blame.USAGE,
+            )
+        case RequestInvalid():
+            return (
+                "The request is not valid",
+                "\n".join(f"{place}: {problem}" for place, problem in failure.places),
+                ("GET /api/openapi.json describes what can be asked.",),
+                Blame.USAGE,
+            )
+        case HostForeign():
+            return (
+                "The service does not answer to this",
+                failure.host,
+                ("Use the address that `launchyard serve` printed.",),
+                Blame.USAGE,
+            )
+        case BuilderLost():
+            return (
+                "The build was cut off",
+                failure.detail,
+                ("Rebuild. If it happens again, the machine may be short of memory.",),
+                Blame.OUTSIDE,
+            )
+        case ServiceUnreachable():
+            return (
+                f"No build service answers at {failure.address}",
+                failure.detail,
+                ("Start one with `launchyard serve`, or give its address with --server.",),
+                Blame.OUTSIDE,
+            )
+        case StateTaken():
+            return (
+                "Another service works on this state directory",
+                failure.directory,
+                ("Stop that one first, or give another directory with --state.",),
+                Blame.USAGE,
+            )
+    return None

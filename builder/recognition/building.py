@@ -1,0 +1,182 @@
+"""What a package says that could not be built from its source: the compiler's, pkg-config's, its own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+
+from builder.failures.built import BuildModuleMissing, BuildNeeds, HashMismatch, Line, PackageNotFound, SourceBroken
+from builder.recognition import debian, machine
+from builder.recognition.names import distribution
+from builder.recognition.said import MAX_SHOWN, Said, canonical
+
+MAX_READ = 400
+"""Characters of a line in which something known is looked for; compilers' command lines are longer."""
+
+SHOWN = 20
+"""Lines of a build that are shown where it says nothing that is known."""
+
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_UV = re.compile(rf"Failed to (?:download and )?build `({_NAME})(?:==([^`\s]+)| @ [^`]*)?`")
+_PIP = re.compile(
+    rf"Failed to build (?:installable wheels for .*?)?['(]?(?!file:)({_NAME})['),]?|Failed building wheel for ({_NAME})"
+)
+_LOCAL = re.compile(r"Failed to build ['`](?:[\w.-]+ @ )?file:///work(?:-package)?/?([^'`]*)['`]")
+_SUBPROCESS = "error: subprocess-exited-with-error"
+"""What pip writes above what a build said; which package it was, it says below."""
+_ANOTHER = "uv finds no answer"
+_BACKEND = "The build backend returned an error"
+_MISTAKEN = re.compile(rf"^hint: `({_NAME})` is often confused for `({_NAME})`")
+
+_HEADER = re.compile(r"fatal error: '?([\w.+/-]+)'?(?:: No such file or directory| file not found)")
+_PROGRAM = (
+    re.compile(r"(?:FileNotFoundError|\[Errno 2\]).*No such file or directory: '([A-Za-z0-9+_-]+)'"),
+    re.compile(r"(?:/bin/)?sh: (?:line )?\d+: ([\w.+-]+): (?:command )?not found"),
+    re.compile(r"error: command '([\w.+-]+)' failed: No such file or directory"),
+    re.compile(r"\b([\w-]+[-_]config)(?: executable)? (?:was )?not found"),
+    re.compile(r"Could(?: not|n't) (?:find|run) ([\w-]+[-_]config)\b"),
+    re.compile(r"Program '?([\w.+-]+)'?(?: .*)? found: NO"),
+    re.compile(r"\b(proj) executable not found|(xmlsec1) is not installed|(R) in the PATH"),
+)
+_MODULE = (
+    re.compile(r"Package '?([\w.+-]+)'?,? .*?(?:was )?not found"),
+    re.compile(r"No package '([\w.+-]+)' found"),
+    re.compile(r"ERROR: Dependency \"([\w.+-]+)\" not found"),
+    re.compile(r"'?pkg-config'?.*'([\w.-]+)(?: >= [\d.]+)?'\]?\)?' returned non-zero exit status"),
+    re.compile(r"Command 'pkg-config --exists ([\w.+-]+)' returned non-zero"),
+)
+_LIBRARY = (
+    re.compile(r"Could NOT find (\w+)"),
+    re.compile(r"package configuration file provided by \"(\w+)\""),
+    re.compile(r"cannot find -l([\w.+-]+)"),
+    re.compile(r"Could not find library (\w+)"),
+    re.compile(r"(lib[\w+-]+\.so)[\w.]*: cannot open shared object file"),
+    re.compile(r"headers or library files could not be found for (\w+)"),
+    re.compile(r"Unable to load dependency (HDF5)|did not find (HDF5) headers"),
+    re.compile(r"make sure the (libxml2) and libxslt development packages"),
+)
+_RUST = re.compile(
+    r"can't find Rust compiler|requires Rust\b|Rust toolchain|[Cc]argo, the Rust package manager, is not installed"
+    r"|No such file or directory: '(?:cargo|rustc)'|`?(?:cargo|rustc)`? (?:is )?not (?:found|installed)"
+)
+_PYTHON_MODULE = re.compile(r"^\s*ModuleNotFoundError: No module named '([\w.]+)'")
+
+_WITH_WHEELS = {"psycopg2": "psycopg2-binary"}
+"""Packages whose authors publish the same, compiled, under another name."""
+
+
+def recognise(said: Said) -> object | None:
+    """The failure of a package that was built from its source, None where none was."""
+    if not any(map(_starts, said.lines)):
+        return None
+    if found := _LOCAL.search(said.text):
+        return _of_repository(found[1] or ".", said)
+    if not any("Call to `" in line for line in said.lines) and (unreachable := machine.index(said)):
+        return unreachable  # it never came to the build: its source could not be fetched
+    name, version, asked = _package(said)
+    if mismatch := next((n for n, line in enumerate(said.lines) if "Hash mismatch for " in line), None):
+        hashes = tuple(line.strip() for line in said.lines[mismatch + 1 : mismatch + 12] if line.strip())[:5]
+        return HashMismatch(name, version, hashes, asked)
+    if found := next(filter(None, map(_MISTAKEN.match, said.lines)), None):
+        return PackageNotFound(found[1], instead=found[2], exists=True, asked=said.asked.lines(found[1]) or asked)
+    lines = _tool(said.lines)
+    if (instead := distribution(name)) and re.search(rf"\b{re.escape(instead)}\b", "\n".join(lines)):
+        return PackageNotFound(name, instead=instead, exists=True, asked=asked)
+    if missing := _missing(lines):
+        return _needs(name, version, missing, said, asked)
+    modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
+    if modules:
+        return BuildModuleMissing(name, version, modules[-1].partition(".")[0], said.minor, asked)
+    return SourceBroken(name, version, said.minor, _shown(lines), asked=asked)
+
+
+def _starts(line: str) -> bool:
+    return bool(_BACKEND in line or _SUBPROCESS in line or _UV.search(line) or _PIP.search(line) or _LOCAL.search(line))
+
+
+def _of_repository(path: str, said: Said) -> object:
+    """The failure of a package that the repository itself holds."""
+    lines = _tool(said.lines)
+    if missing := _missing(lines):
+        return _needs(path, "", missing, said, ())
+    return SourceBroken(path, "", said.minor, _shown(_first_tool(said.lines)), said.step)
+
+
+def _package(said: Said) -> tuple[str, str, tuple[Line, ...]]:
+    """The innermost package that was being built, and the lines that ask for it or for what brings it."""
+    built = [(found[1], found[2] or "") for line in said.lines if (found := _UV.search(line))]
+    if not built:
+        found = _PIP.search(said.text)
+        built = [((found[1] or found[2]) if found else "", "")]
+    lines = next((lines for name, _ in reversed(built) if (lines := said.asked.lines(name))), ())
+    return *built[-1], lines
+
+
+def _first_tool(lines: Iterable[str]) -> tuple[str, ...]:
+    """All that was said before another tool was asked: a build may speak past the tool that runs it."""
+    return tuple(line[:MAX_READ] for line in takewhile(lambda line: not line.startswith(_ANOTHER), lines))
+
+
+def _tool(lines: Iterable[str]) -> tuple[str, ...]:
+    """What the failing build said: from the first word of it to where another tool was asked."""
+    inside = False
+    said = []
+    for line in lines:
+        inside = inside or _starts(line)
+        if line.startswith(_ANOTHER):
+            break
+        if inside and not line.startswith("hint: "):
+            said.append(line.removeprefix(" " * 9)[:MAX_READ])
+    return tuple(said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    kind: str
+    thing: str
+
+
+def _missing(lines: Iterable[str]) -> list[_Missing]:
+    """What the build looked for in vain; programs and headers before libraries, which are often but an option."""
+    found: dict[_Missing, None] = {}
+    libraries: dict[_Missing, None] = {}
+    for line in lines:
+        if _RUST.search(line):
+            found[_Missing("compiler", "Rust")] = None
+        if match := _HEADER.search(line):
+            found[_Missing("header", match[1])] = None
+        for match in filter(None, (pattern.search(line) for pattern in _PROGRAM)):
+            found[_Missing("program", next(filter(None, match.groups())))] = None
+        for match in filter(None, (pattern.search(line) for pattern in _MODULE)):
+            found[_Missing("library", match[1])] = None
+        for match in filter(None, (pattern.search(line) for pattern in _LIBRARY)):
+            libraries[_Missing("library", next(filter(None, match.groups())))] = None
+    order = ("compiler", "header", "program", "library")
+    return sorted(found or libraries, key=lambda missing: order.index(missing.kind))
+
+
+def _needs(name: str, version: str, missing: list[_Missing], said: Said, asked: tuple[Line, ...]) -> BuildNeeds:
+    known = [m for m in missing if debian.packages(m.thing)]
+    first = (known or missing)[0]
+    packages = dict.fromkeys(package for m in known for package in debian.packages(m.thing))
+    plan = said.asked.plan
+    listed = plan.system_packages if plan else ()
+    return BuildNeeds(
+        name,
+        version,
+        said.minor,
+        first.kind,
+        first.thing,
+        packages=tuple(package for package in packages if package not in listed)[:4],
+        apt=said.asked.apt,
+        apt_exists=bool(listed),
+        instead=_WITH_WHEELS.get(canonical(name), ""),
+        asked=asked,
+    )
+
+
+def _shown(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The last words of the build itself."""
+    return tuple(line[:MAX_SHOWN] for line in lines if line.strip())[-SHOWN:]

@@ -1,0 +1,108 @@
+"""What is known of a package's versions: from the question that a build asks its index, else from pip's words.
+
+A build asks with templates/files/tools/why.py, which prints a line of JSON. A repository can print such a line as
+well: what it says is text to show and nothing more, so it is checked and bounded here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from builder.recognition.said import Said, canonical
+
+_YANKED = "Ignored the following yanked versions: "
+_OTHER_PYTHON = "Ignored the following versions that require a different python version: "
+
+MARK = "launchyard-why: "
+
+MAX_VERSIONS = 5
+
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,60}")
+_MAX_TEXT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A version that cannot be had as things are: withdrawn, or made for other Pythons."""
+
+    version: str
+    python: str = ""
+    """What it needs of the Python, empty where this one would do."""
+    yanked: str | None = None
+    """Why it was withdrawn, perhaps without a word; None where it was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The versions of one package, newest first, at most five of each kind."""
+
+    versions: tuple[str, ...]
+    """Those that this Python could have."""
+    others: tuple[Other, ...] = ()
+    absent: bool = False
+
+    @property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """(version, what it needs of the Python) of those for other Pythons."""
+        return tuple((other.version, other.python) for other in self.others if other.python)
+
+
+def facts(said: Said, name: str) -> Facts | None:
+    """What the log says of a package's versions; None where it says nothing."""
+    return _answered(said, name) or _pips(said, name)
+
+
+def _answered(said: Said, name: str) -> Facts | None:
+    # The last one: a build asks after everything that a repository could have printed.
+    for line in reversed(said.lines):
+        if not line.startswith(MARK):
+            continue
+        try:
+            answer = json.loads(line.removeprefix(MARK))
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(answer, dict) and canonical(str(answer.get("name"))) == canonical(name):
+            others = tuple(other for value in _list(answer.get("others")) if (other := _other(value)))
+            return Facts(_versions(answer.get("versions")), others, answer.get("absent") is True)
+    return None
+
+
+def _other(value: Any) -> Other | None:
+    if not isinstance(value, dict) or not _VERSION.fullmatch(str(value.get("version"))):
+        return None
+    yanked = value.get("yanked")
+    python = value.get("python")
+    return Other(
+        str(value["version"]),
+        python[:_MAX_TEXT] if isinstance(python, str) else "",
+        yanked[:_MAX_TEXT] if isinstance(yanked, str) else None,
+    )
+
+
+def _pips(said: Said, name: str) -> Facts | None:
+    """pip lists the versions that it considered, oldest first, and says which it left out."""
+    pattern = re.compile(rf"requirement {re.escape(name)}\b.* \(from versions: (.*)\)", re.IGNORECASE)
+    found = next((match for line in said.lines if (match := pattern.search(line))), None)
+    if found is None or found[1] == "none":
+        return None
+    versions = _versions(found[1].split(", ")[::-1])
+    others = [Other(v, yanked="") for v in _left_out(said, _YANKED).split(", ")]
+    for entry in _left_out(said, _OTHER_PYTHON).split("; "):
+        version, _, need = entry.partition(" Requires-Python ")
+        others.append(Other(version, need[:_MAX_TEXT]))
+    return Facts(versions, tuple(o for o in reversed(others) if _VERSION.fullmatch(o.version))[:MAX_VERSIONS])
+
+
+def _left_out(said: Said, words: str) -> str:
+    return next((line.partition(words)[2] for line in said.lines if words in line), "")
+
+
+def _versions(values: Any) -> tuple[str, ...]:
+    return tuple(v for v in _list(values) if isinstance(v, str) and _VERSION.fullmatch(v))[:MAX_VERSIONS]
+
+
+def _list(values: Any) -> list[Any]:
+    return values[:100] if isinstance(values, list) else []

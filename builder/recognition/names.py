@@ -1,0 +1,110 @@
+"""Names that people mean when they write another.
+
+names.txt: the 3,000 packages most downloaded from the Python Package Index in November 2026, and packages of
+science that are less so; names alone, normalised, the most downloaded first. Read only when a package was not found.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
+
+from builder.recognition.said import canonical
+
+NAMES = Path(__file__).with_name("names.txt")
+
+IMPORTS = {
+    "attr": "attrs",
+    "beautifulsoup": "beautifulsoup4",
+    "bio": "biopython",
+    "bs4": "beautifulsoup4",
+    "cairo": "pycairo",
+    "crypto": "pycryptodome",
+    "cv2": "opencv-python-headless",
+    "dateutil": "python-dateutil",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "faiss": "faiss-cpu",
+    "fitz": "pymupdf",
+    "gi": "pygobject",
+    "git": "gitpython",
+    "github": "pygithub",
+    "hdf5": "h5py",
+    "huggingface": "huggingface-hub",
+    "hydra": "hydra-core",
+    "jose": "python-jose",
+    "jwt": "pyjwt",
+    "kafka": "kafka-python",
+    "ldap": "python-ldap",
+    "magic": "python-magic",
+    "mpi": "mpi4py",
+    "mpl-toolkits": "matplotlib",
+    "mysqldb": "mysqlclient",
+    "nacl": "pynacl",
+    "netcdf": "netcdf4",
+    "np": "numpy",
+    "ogr": "gdal",
+    "opencv": "opencv-python-headless",
+    "openssl": "pyopenssl",
+    "osgeo": "gdal",
+    "osr": "gdal",
+    "past": "future",
+    "pd": "pandas",
+    "pil": "pillow",
+    "plt": "matplotlib",
+    "pptx": "python-pptx",
+    "pylab": "matplotlib",
+    "pyplot": "matplotlib",
+    "pyside": "pyside6",
+    "python-opencv": "opencv-python-headless",
+    "pytorch": "torch",
+    "rest-framework": "djangorestframework",
+    "serial": "pyserial",
+    "shapefile": "pyshp",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "skopt": "scikit-optimize",
+    "slugify": "python-slugify",
+    "snappy": "python-snappy",
+    "sns": "seaborn",
+    "socks": "pysocks",
+    "telegram": "python-telegram-bot",
+    "tensorflow-gpu": "tensorflow",
+    "tf": "tensorflow",
+    "umap": "umap-learn",
+    "usb": "pyusb",
+    "websocket": "websocket-client",
+    "wx": "wxpython",
+    "yaml": "pyyaml",
+    "zmq": "pyzmq",
+    "zope": "zope-interface",
+}
+"""What is imported, abbreviated or commonly miswritten under a name, by the package that brings it.
+
+From the packages' own documentation; where a package comes in several builds, the one for a server.
+"""
+
+REMOVED_MODULES = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
+"""Of the standard library of some Python that is built with, and not of all: https://docs.python.org/3/whatsnew/3.12.html"""
+
+
+def nearest(name: str) -> tuple[str, ...]:
+    """At most three well-known names that look like this one, the nearest first."""
+    wanted = canonical(name)
+    known = NAMES.read_text().split()
+    bare = wanted.replace("-", "")
+    same = [other for other in known if other.replace("-", "") == bare and other != wanted]
+    close = [other for other in get_close_matches(wanted, known, 10, 0.8) if other != wanted]
+    close.sort(key=lambda other: (-round(SequenceMatcher(None, other, wanted).ratio(), 2), known.index(other)))
+    return tuple(dict.fromkeys([*same, *close]))[:3]
+
+
+def distribution(name: str) -> str | None:
+    """The package that brings what is imported under a name, where the two differ."""
+    return IMPORTS.get(canonical(name))
+
+
+def is_standard(name: str) -> bool:
+    """Whether a module of this name comes with Python itself."""
+    return name in sys.stdlib_module_names or name in REMOVED_MODULES

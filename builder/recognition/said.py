@@ -1,0 +1,133 @@
+"""What a failed step said, made safe to read and to show, and the lines of the repository that it may be about."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from builder.failures.built import Line
+from builder.transcript import printable
+from detectors.failures import BuildError
+from detectors.plan import Plan
+from detectors.source import Source, read
+
+if TYPE_CHECKING:
+    from detectors.gpu import Named
+
+MAX_LINES = 2_000
+MAX_COLUMNS = 2_000
+"""How much of a log is read, from its end, and of each line, from its beginning."""
+
+MAX_SHOWN = 200
+"""Characters of a line that are shown."""
+
+MAX_ASKED = 5
+"""Lines of the repository that an explanation shows for one package."""
+
+
+class Asked:
+    """Which lines of a repository name a package. Knows none where there is no plan, as for a log alone."""
+
+    def __init__(self, plan: Plan | None = None, source: Source | None = None) -> None:
+        self.plan = plan
+        self._source = source
+
+    def lines(self, name: str, specifier: str = "") -> tuple[Line, ...]:
+        """The lines that ask for a package, in their order; those with this specifier alone, where there are any."""
+        found = [named for named in self._named if canonical(named.name) == canonical(name)]
+        exact = [named for named in found if specifier and _packed(named.specifier) == _packed(specifier)]
+        places = dict.fromkeys(named.location for named in exact or found)
+        return tuple(self.at(place.path, place.line) for place in places)[:MAX_ASKED]
+
+    def holding(self, text: str) -> tuple[Line, ...]:
+        """The first line of the environment file in which a text stands by itself."""
+        alone = re.compile(rf"(?<![\w-]){re.escape(text)}(?![\w-])")
+        for path, content in self.files():
+            for number, line in enumerate(content.split("\n"), 1):
+                if alone.search(line):
+                    return (self.at(path, number),)
+        return ()
+
+    def at(self, path: str, number: int) -> Line:
+        """A line of the repository by its number."""
+        content = (read(self._source, path) or "").split("\n") if self._source else []
+        text = content[number - 1].strip() if 0 < number <= len(content) else ""
+        return Line(path, number, printable(text)[:MAX_SHOWN])
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """The paths and texts of the files that the plan was made from."""
+        if self.plan is None or self._source is None:
+            return
+        for file in self.plan.files:
+            yield file.path, read(self._source, file.path) or ""
+
+    @property
+    def has_indexes(self) -> bool:
+        """Whether the repository itself says where packages come from, so that no other index has the last word."""
+        return any(w.code == "index-from-repository" for w in (self.plan.warnings if self.plan else ()))
+
+    @property
+    def apt(self) -> str:
+        """Where this repository's apt.txt is, or would be."""
+        beside = self.plan.files[0].path if self.plan and self.plan.files else ""
+        return posixpath.join(posixpath.dirname(beside), "apt.txt")
+
+    @cached_property
+    def _named(self) -> tuple[Named, ...]:
+        if self.plan is None or self._source is None:
+            return ()
+        detector = import_module(f"detectors.{self.plan.strategy}")
+        try:
+            named: tuple[Named, ...] = detector.asked(self._source, self.plan)
+        except BuildError:  # what could be read for the plan cannot be any more: the failure itself still counts
+            return ()
+        return named
+
+
+@dataclass(frozen=True)
+class Said:
+    """A failed step and its last lines, without what steers a terminal."""
+
+    step: str
+    """In a reader's words."""
+    stage: str
+    """As the engine names it."""
+    message: str
+    lines: tuple[str, ...]
+    python: str
+    """Major and minor, or what an environment.yml says."""
+    asked: Asked
+
+    @cached_property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @cached_property
+    def minor(self) -> str:
+        """Major and minor of the Python that the tools saw, else of the plan."""
+        seen = re.search(r"current Python version \((\d+\.\d+)", self.text) or re.match(r"\D*(\d+\.\d+)", self.python)
+        return seen[1] if seen else ""
+
+    def line(self, pattern: str) -> str:
+        """The first line that a pattern is found in, cut short."""
+        found = (line.strip() for line in self.lines if re.search(pattern, line, re.IGNORECASE))
+        return next(found, "")[:300]
+
+
+def readable(lines: Iterable[str]) -> tuple[str, ...]:
+    """The last lines of a log, of bounded length, without control characters and escape sequences."""
+    return tuple(printable(line[:MAX_COLUMNS].rstrip("\r\n")) for line in list(lines)[-MAX_LINES:])
+
+
+def canonical(name: str) -> str:
+    """A name as indexes compare it: https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _packed(specifier: str) -> frozenset[str]:
+    return frozenset(specifier.replace(" ", "").split(","))
