@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -15,17 +16,22 @@ from builder import context, identity, parents
 from builder.address import Address
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Engine, Image, Log, Report, Step
-from builder.failures import ReferenceInvalid
+from builder.failures.asked import RecordInvalid, ReferenceInvalid
 from builder.locks import LockTimeout, held
 from builder.records import Built, StepTime
 from builder.repository import Commit, open_commit
 from builder.settings import Settings
+from builder.settings import secrets as passwords
 from detectors import detect
 from detectors.failures import BuildError
 from detectors.plan import SCHEMA, Options, Plan, Warned
 
 ENVIRONMENT = "/opt/launchyard/environment"
 """Where an image keeps what `packages` and `diff` read."""
+
+
+MAX_LABEL = 60_000
+"""Characters of the plan in a label: Linux takes arguments of 131,072 bytes, and labels are arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Wish:
     tags: tuple[str, ...] = ()
     push: bool = False
     no_cache: bool = False
+    """With `rebuild`: run every step again that depends on what is asked for; what was downloaded is kept."""
 
 
 def plan(
@@ -77,6 +84,7 @@ def plan(
     options = replace(options, as_of=_as_of(options.as_of, commit), keep_defaults=settings.conda.keep_defaults,
                       pip_resolver=settings.index.resolver)  # fmt: skip
     found = detect(commit.source, options)
+    found = replace(found, warnings=(*commit.warnings, *found.warnings))
     rendered = context.environment(found, frontend, commit.source, settings)
     return Planned(address, commit, found, frontend, rendered, identity.key_of(rendered, settings.platform))
 
@@ -88,20 +96,20 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     image in use. Raises BuildError.
     """
     began = time.time()
-    name = identity.name_of(settings.image_prefix, planned.address.slug)
-    if not wish.rebuild and (image := known(planned.key, name, engine)):
+    name = identity.name_of(settings.image_prefix, settings.owner, planned.address.slug)
+    if not wish.rebuild and (image := known(planned.key, name, engine, settings.owner)):
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
     try:
         with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time):
-            image = known(planned.key, name, engine)
+            image = known(planned.key, name, engine, settings.owner)
             if image and (not wish.rebuild or _finished(planned.key, settings) >= began):
                 built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
             else:
                 built = _build(planned, wish, name, engine, settings, report)
                 _remember_finish(planned.key, settings)
     except LockTimeout:
-        from builder.failures import TimeExceeded
+        from builder.failures.built import TimeExceeded
 
         raise BuildError(
             TimeExceeded("waiting for a build of the same", settings.limits.build_time, "limits.build_time")
@@ -109,13 +117,18 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     return _published(built, name, wish, engine)
 
 
-def known(key: str, name: str, engine: Engine) -> Image | None:
-    """The image of a key: this repository's, or another's of the same content."""
+def known(key: str, name: str, engine: Engine, owner: str = "") -> Image | None:
+    """The image of a key that this owner has: this repository's, or another's of the same content."""
+
+    def fits(image: Image) -> bool:
+        label = image.labels.get
+        return label(identity.LABEL + "key") == key and label(identity.LABEL + "owner", "") == owner
+
     own = engine.inspect(f"{name}:{key[: identity.SHORT]}")
-    if own and own.labels.get(identity.LABEL + "key") == key:
+    if own and fits(own):
         return own
     for image in engine.images(f"{identity.LABEL}key={key}"):
-        if any(tag.endswith(f":{key[: identity.SHORT]}") for tag in image.tags):
+        if fits(image) and any(tag.endswith(f":{key[: identity.SHORT]}") for tag in image.tags):
             return image
     return None
 
@@ -156,24 +169,32 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         write_context=lambda stream: planned.context.write_tar(
             stream, planned.commit.source, settings.limits.source_size
         ),
-        arguments={"FRESH": str(time.time_ns())} if wish.rebuild else {},
+        arguments=_arguments(wish),
+        owner=settings.owner,
         secrets=secrets(settings),
-        timeout=settings.limits.build_time,
-        no_cache=wish.no_cache,
+        hidden=passwords(settings),
+        limits=settings.limits,
+        watch=parents.tools(settings).reference,
     )
     try:
         for parent in (parents.tools(settings), base):
             parents.ensure(parent, engine, settings, request.secrets, report)
         labels = image_labels(planned, settings) | _base_digest(base.reference, engine)
-        image_id = engine.build(replace(request, labels=labels), _timed(steps, report))
+        image_id = _with_wheels(replace(request, labels=labels), engine, _timed(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise
 
         raise BuildError(
-            recognise(failed, python=planned.plan.python.value, timeout=settings.limits.build_time)
+            recognise(
+                failed,
+                python=planned.plan.python.value,
+                timeout=settings.limits.build_time,
+                plan=planned.plan,
+                source=planned.commit.source,
+            )
         ) from None
-    files = engine.read(image_id, ENVIRONMENT)
-    lock = hashlib.sha256(files["lock.json"]).hexdigest()
+    record = _record(image_id, engine)
+    lock = record.lock
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     _tag(image_id, reference, planned, name, engine)
     image = engine.inspect(image_id)
@@ -189,18 +210,57 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         reason=_reason(wish, before, image_id),
         seconds=time.time() - began,
         steps=tuple(steps.values()),
-        warnings=(*planned.plan.warnings, *(Warned(*problem) for problem in json.loads(files["problems.json"]))),
+        warnings=(*planned.plan.warnings, *record.problems),
     )
+
+
+_WHEELS_GONE = re.compile(r"install\.py group.*exit code: 75$", re.DOTALL)
+"""What templates/files/tools/install.py ends with when a group's wheels are not in the cache."""
+
+
+def _arguments(wish: Wish) -> dict[str, str]:
+    now = str(time.time_ns())
+    return ({"FRESH": now} if wish.rebuild else {}) | ({"FETCH": now} if wish.no_cache else {})
+
+
+def _with_wheels(request: BuildRequest, engine: Engine, report: Report) -> str:
+    """Build; and once more when the engine has dropped the wheels that an unchanged `fetch` step had left."""
+
+    def forward(event: Step | Log) -> None:
+        if not (isinstance(event, Step) and _WHEELS_GONE.search(event.error)):
+            report(event)
+
+    try:
+        return engine.build(request, forward)
+    except BuildFailed as failed:
+        if not _WHEELS_GONE.search(failed.message):
+            raise
+    return engine.build(replace(request, arguments={**request.arguments, "FETCH": f"all-{time.time_ns()}"}), report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What an image keeps about its environment, as far as a build needs it."""
+
+    lock: str
+    """The SHA-256 of the lock."""
+    problems: tuple[Warned, ...]
+
+
+def _record(image_id: str, engine: Engine) -> _Record:
+    """Foreign code ran where this was written: nothing in it is taken for granted. Raises BuildError(RecordInvalid)."""
+    files = engine.read(image_id, ENVIRONMENT)
+    try:
+        problems = tuple(Warned(*map(str, problem)) for problem in json.loads(files["problems.json"]))
+        return _Record(hashlib.sha256(files["lock.json"]).hexdigest(), problems)
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise BuildError(RecordInvalid(ENVIRONMENT, f"{type(error).__name__}: {error}"[:300])) from None
 
 
 def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
     short = planned.key[: identity.SHORT]
     immutable = [tag for tag in image.tags if f":{short}-" in tag]
-    lock = (
-        immutable[0].rpartition("-")[2]
-        if immutable
-        else hashlib.sha256(engine.read(image.id, ENVIRONMENT)["lock.json"]).hexdigest()
-    )
+    lock = immutable[0].rpartition("-")[2] if immutable else _record(image.id, engine).lock
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
     _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
@@ -242,6 +302,8 @@ def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
     plan_ = planned.plan
     essence = {"strategy": plan_.strategy, "python": plan_.python.value, "requested": plan_.requested,
                "system_packages": plan_.system_packages, "frontend": planned.frontend}  # fmt: skip
+    if len(json.dumps(essence)) > MAX_LABEL:
+        essence |= {"requested": (), "system_packages": ()}
     base = parents.session(planned.frontend, settings).reference
     labels = {
         "org.opencontainers.image.title": f"{plan_.strategy} environment, Python {plan_.python.value}",
@@ -252,6 +314,8 @@ def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
         identity.LABEL + "frontend": planned.frontend,
         identity.LABEL + "plan": json.dumps(essence, sort_keys=True),
     }
+    if settings.owner:
+        labels[identity.LABEL + "owner"] = settings.owner
     if plan_.needs_source and not planned.address.local:
         labels["org.opencontainers.image.source"] = planned.commit.url
     if plan_.needs_source:

@@ -7,6 +7,7 @@ contexts, credential helpers and remote engines as the user has set them up.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import json
@@ -17,20 +18,25 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from builder.engine import BuildFailed, BuildRequest, BuildTimeout, Image, Log, Report, Step
-from builder.failures import EngineUnavailable, PushFailed
+from builder import disk
+from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
+from builder.failures.asked import EngineUnavailable, PushFailed, RecordInvalid
+from builder.settings import Limits
+from builder.transcript import Transcript
 from detectors.failures import BuildError
 
 COMMAND_TIME = 60
 """Seconds that a command other than a build may take."""
 
-KEPT_LINES = 200
-"""Last lines of the failing step that a failure carries."""
+MAX_PROGRESS = 16_000_000
+"""Characters that one message about a build's progress may have."""
+
+KEPT_REST = 20_000
+"""Characters that are kept of what is no such message: an error of buildx's own."""
 
 MAX_READ = 50_000_000
 """Bytes that are read out of an image at the most."""
@@ -56,13 +62,17 @@ class BuildKit:
                        f"--iidfile={image_id}", "--build-arg=SOURCE_DATE_EPOCH=0"]  # fmt: skip
             command += [f"--label={name}={value}" for name, value in sorted(request.labels.items())]
             command += [f"--build-arg={name}={value}" for name, value in sorted(request.arguments.items())]
-            command += ["--no-cache"] if request.no_cache else []
+            command += confinement(request.owner, request.limits)
             for name, content in request.secrets.items():
                 secret = Path(scratch, name)
                 secret.touch(mode=0o600)
                 secret.write_bytes(content)
                 command.append(f"--secret=id={name},src={secret}")
-            _Build(request, report).run([*command, "-"])
+            try:
+                _Build(request, report).run([*command, "-"])
+            except DiskLow:
+                forget_caches(request.owner)
+                raise
             return image_id.read_text().strip()
 
     def tag(self, image_id: str, reference: str) -> None:
@@ -81,11 +91,13 @@ class BuildKit:
     def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
         container = _checked("container", "create", "--entrypoint=/none", "--", reference).strip()
         try:
-            return _files(_docker_bytes("container", "cp", f"{container}:{directory}", "-"))
+            return _files(_copied(f"{container}:{directory}"))
         except DockerFailed as failed:
             if "Could not find the file" in str(failed):
                 return {}
             raise BuildError(_unavailable(failed)) from None
+        except (tarfile.TarError, OverflowError) as error:
+            raise BuildError(RecordInvalid(directory, str(error))) from None
         finally:
             _checked("container", "rm", "--force", "--", container)
 
@@ -112,10 +124,10 @@ class _Build:
         self._request = request
         self._report = report
         self._names: dict[str, str] = {}
-        self._lines: dict[str, deque[str]] = {}
+        self._transcript = Transcript(request.limits.build_log, request.hidden)
         self._failed: Step | None = None
         self._running: dict[str, str] = {}
-        self._expired = threading.Event()
+        self._stopped: BuildFailed | None = None
 
     def run(self, command: list[str]) -> None:
         with tempfile.TemporaryFile() as context:
@@ -126,38 +138,62 @@ class _Build:
                 command, stdin=context, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
                 env={**os.environ, "DOCKER_CLI_HINTS": "false"},
             )  # fmt: skip
-        timer = threading.Timer(self._request.timeout, self._expire, [process])
-        timer.start()
         assert process.stderr
         rest = ""
         try:
-            rest = self._follow(process.stderr)
-            process.wait()
+            with self._bounded(process):
+                rest = self._follow(process.stderr)
+                process.wait()
         finally:
-            timer.cancel()
             _end(process)
             process.stderr.close()
-        if self._expired.is_set():
-            raise BuildTimeout(self._current(), "timed out")
+        if self._stopped:
+            raise self._stopped
         if process.returncode:
             raise self._failure(rest)
 
-    def _expire(self, process: subprocess.Popen[bytes]) -> None:
-        self._expired.set()
-        _end(process)
+    @contextlib.contextmanager
+    def _bounded(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """End the build when its time is over, or the engine's disk runs low."""
+        limits = self._request.limits
+
+        def expire() -> None:
+            step = self._current()  # asked first: what is cancelled runs no more
+            self._stop(process, BuildTimeout(step, "timed out", self._transcript.last(step)))
+
+        def low(free: int) -> None:
+            self._stop(process, DiskLow(self._current(), free, limits.disk_free))
+
+        watch = disk.watched(self._request.watch, limits.disk_free, low) if self._request.watch else None
+        timer = threading.Timer(limits.build_time, expire)
+        timer.start()
+        try:
+            with watch or contextlib.nullcontext():
+                yield
+        finally:
+            timer.cancel()
+
+    def _stop(self, process: subprocess.Popen[bytes], why: BuildFailed) -> None:
+        if self._stopped is None:
+            self._stopped = why
+            _end(process)
 
     def _follow(self, stream: Any) -> str:
+        rest = ""
         for value in _json_values(stream):
             if isinstance(value, str):
-                return value
+                rest = self._transcript.plain(value)
+                continue
             for vertex in value.get("vertexes") or ():
-                self._vertex(vertex)
+                self._names.setdefault(vertex["digest"], vertex.get("name", ""))
             for log in value.get("logs") or ():
                 self._log(log)
-        return ""
+            for vertex in value.get("vertexes") or ():
+                self._vertex(vertex)
+        return rest
 
     def _vertex(self, vertex: Mapping[str, Any]) -> None:
-        name = self._names.setdefault(vertex["digest"], vertex.get("name", ""))
+        name = self._names[vertex["digest"]]
         step = Step(
             name,
             _seconds(vertex.get("started")),
@@ -169,6 +205,7 @@ class _Build:
             self._running[vertex["digest"]] = name
         if step.completed:
             self._running.pop(vertex["digest"], None)
+            self._say(name, self._transcript.end(name))
         if step.error and "context canceled" not in step.error and self._failed is None:
             self._failed = step
         self._report(step)
@@ -176,18 +213,47 @@ class _Build:
     def _log(self, log: Mapping[str, Any]) -> None:
         import base64
 
-        text = base64.b64decode(log.get("data", "")).decode(errors="replace")
         name = self._names.get(log["vertex"], "")
-        self._lines.setdefault(name, deque(maxlen=KEPT_LINES)).extend(line[:2_000] for line in text.splitlines())
-        self._report(Log(name, text))
+        printed = base64.b64decode(log.get("data") or "")
+        self._say(name, self._transcript.add(name, log.get("stream", 1), printed))
+
+    def _say(self, name: str, text: str) -> None:
+        if text:
+            self._report(Log(name, text))
 
     def _current(self) -> str:
-        return next(iter(self._running.values()), "")
+        return next(iter(list(self._running.values())), "")
 
     def _failure(self, rest: str) -> BuildFailed:
         if self._failed:
-            return BuildFailed(self._failed.name, self._failed.error, tuple(self._lines.get(self._failed.name, ())))
+            return BuildFailed(self._failed.name, self._failed.error, self._transcript.last(self._failed.name))
         return BuildFailed(self._current(), rest.strip())
+
+
+def confinement(owner: str, limits: Limits) -> list[str]:
+    """The options by which a build is bounded and kept apart; BuildKit counts limits among what makes a step."""
+    # A limit of processes would not hold: build steps are root, whom the kernel exempts from it.
+    bounded = [f"--ulimit=data={limits.build_memory}", "--ulimit=core=0"]
+    group = [f"--cgroup-parent={limits.cgroup_parent}"] if limits.cgroup_parent else []
+    return [*(_apart(owner) if owner else ()), *bounded, *group]
+
+
+def _apart(owner: str) -> list[str]:
+    """Keep an owner's cache mounts apart, and by an argument of the templates' the steps that use them.
+
+    BuildKit takes a step as done whatever cache it was done with, so the mounts alone are not enough:
+    https://docs.docker.com/reference/dockerfile/#buildkit-built-in-build-args
+    """
+    return [f"--build-arg={name}={owner}" for name in ("BUILDKIT_CACHE_MOUNT_NS", "OWNER")]
+
+
+def forget_caches(owner: str) -> None:
+    """Remove an owner's cache mounts: the one thing that outlives a build which filled the disk."""
+    records = _checked("buildx", "du", "--verbose", "--filter=type=exec.cachemount").split("\n\n")
+    for record in records:
+        found = re.search(r'^ID:\s*(\S+).*with id "(.*?)/launchyard"$', record, re.MULTILINE | re.DOTALL)
+        if found and found[2] == owner:
+            _checked("buildx", "prune", "--force", f"--filter=id={found[1]}")
 
 
 class DockerFailed(Exception):
@@ -222,6 +288,26 @@ def _docker_bytes(*arguments: str, timeout: float = COMMAND_TIME) -> bytes:
     return done.stdout
 
 
+def _copied(path: str) -> bytes:
+    """A path of a container as a tar. Raises OverflowError where it is larger than MAX_READ."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(["docker", "container", "cp", path, "-"], stdout=subprocess.PIPE, stderr=errors)
+        timer = threading.Timer(COMMAND_TIME, process.kill)
+        timer.start()
+        assert process.stdout
+        with process.stdout:
+            archive = process.stdout.read(MAX_READ + 1)
+        timer.cancel()
+        if len(archive) > MAX_READ:
+            process.kill()
+            process.wait()
+            raise OverflowError(f"more than {MAX_READ:,} bytes")
+        if process.wait(COMMAND_TIME):
+            errors.seek(0)
+            raise DockerFailed(errors.read().decode(errors="replace").strip())
+    return archive
+
+
 def _unavailable(failed: DockerFailed) -> EngineUnavailable:
     return EngineUnavailable(str(failed)[:500])
 
@@ -239,7 +325,7 @@ def _image(found: Mapping[str, Any]) -> Image:
 
 def _files(archive: bytes) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(archive[:MAX_READ])) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for member in tar:
             content = tar.extractfile(member) if member.isfile() else None
             if content:
@@ -250,20 +336,21 @@ def _files(archive: bytes) -> dict[str, bytes]:
 def _json_values(stream: Any) -> Iterator[Any]:
     """JSON values of a stream, which older versions of buildx spread over lines; what is none comes last, as text."""
     decoder = json.JSONDecoder()
+    characters = codecs.getincrementaldecoder("utf-8")(errors="replace")
     pending = ""
     while part := os.read(stream.fileno(), 65_536):
-        pending += part.decode(errors="replace")
-        while pending := pending.lstrip():
-            if not pending.startswith("{"):
-                break
+        pending += characters.decode(part)
+        while b"}" in part and (pending := pending.lstrip()).startswith("{"):
             try:
                 value, end = decoder.raw_decode(pending)
             except json.JSONDecodeError:
                 break
             yield value
             pending = pending[end:]
+        if len(pending) > MAX_PROGRESS:
+            pending = pending[-KEPT_REST:]
     if pending.strip():
-        yield pending
+        yield pending[-KEPT_REST:]
 
 
 def _seconds(time: str | None) -> float | None:

@@ -14,16 +14,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from builder.failures import TooLarge
+from builder.failures.asked import TooLarge, TooManyFiles
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.plan import Plan
-from detectors.source import Entry, Source, walk
+from detectors.source import Entry, Source, find, walk
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 """What may follow FROM; stricter than https://github.com/distribution/reference, which a setting has to pass."""
+
+MAX_FILES = 100_000
+"""Of a repository, in one context; Linux has some 90,000. A tree of a few objects can stand for endless ones."""
 
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2")
 
@@ -42,7 +45,7 @@ class Context:
     def write_tar(self, stream: BinaryIO, source: Source | None, limit: int) -> None:
         """Write it as a tar whose bytes depend on nothing else. `limit` bounds the repository's share, in bytes.
 
-        Raises BuildError(TooLarge).
+        Raises BuildError(TooLarge | TooManyFiles).
         """
         left = limit
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
@@ -79,8 +82,12 @@ class Context:
                 files[path] = content
                 continue
             assert source is not None
-            for entry in walk(source, content.path):
-                files[posixpath.join(path, posixpath.relpath(entry.path, content.path or "."))] = entry
+            directory = find(source, content.path)
+            assert directory is not None
+            for entry in walk(source, directory.path):
+                if len(files) >= MAX_FILES:
+                    raise BuildError(TooManyFiles(content.path, MAX_FILES))
+                files[posixpath.join(path, entry.path.removeprefix(directory.path).lstrip("/"))] = entry
         return files
 
 
@@ -155,7 +162,7 @@ def _python_base(plan: Plan, settings: Settings) -> str:
 
 def reference(text: str) -> str:
     """An image reference that may stand in a Dockerfile. Raises BuildError(SettingsInvalid)."""
-    from builder.failures import SettingsInvalid
+    from builder.failures.asked import SettingsInvalid
 
     if not REFERENCE.fullmatch(text):
         raise BuildError(SettingsInvalid((("bases", f"not an image reference: {text[:100]!r}"),)))

@@ -15,13 +15,16 @@ from typing import Any
 from urllib.error import HTTPError
 
 from builder import parents
+from builder.bounds import PROBE_TIME, bounds
 from builder.build import secrets
 from builder.buildkit import BuildKit, docker
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest
 from builder.failures import explain
+from builder.failures.asked import EngineUnavailable
 from builder.quantities import size_in_words
-from builder.settings import Settings, file_in_use
+from builder.recognise import recognise
+from builder.settings import Limits, Settings, file_in_use
 from detectors.failures import BuildError
 from detectors.python import DEFAULT
 
@@ -59,7 +62,7 @@ def doctor(settings: Settings) -> Iterator[Check]:
     engine = _engine()
     yield engine
     if engine.ok:
-        yield _checked("buildx", _buildx)
+        yield _checked("buildx", _buildx, "`docker buildx use default` chooses the engine's own; unset BUILDX_BUILDER.")
         yield _checked("BuildKit", _buildkit)
     yield from _disks(settings, engine.ok)
     if engine.ok:
@@ -68,6 +71,7 @@ def doctor(settings: Settings) -> Iterator[Check]:
         yield _base(f"Python {DEFAULT} base", python)
         yield _base("conda base", settings.bases.conda, needed=False)
         yield _index(settings, python)
+        yield from _bounds(settings, python)
     yield _channels(settings)
 
 
@@ -112,6 +116,11 @@ def _engine() -> Check:
 
 
 def _buildx() -> str:
+    """Its version. Raises BuildError(EngineUnavailable) for a builder that does not know the engine's own images."""
+    driver = re.search(r"^Driver:\s*(\S+)", docker("buildx", "inspect"), re.MULTILINE)
+    if not driver or driver[1] != "docker":
+        found = driver[1] if driver else "none"
+        raise BuildError(EngineUnavailable(f"its builder's driver is {found}, which sees no image of the engine's"))
     return docker("buildx", "version").strip()
 
 
@@ -121,11 +130,10 @@ def _buildkit() -> str:
     engine = BuildKit()
     try:
         image = engine.build(
-            BuildRequest(lambda stream: context.write_tar(stream, None, 0), timeout=NETWORK_TIME), lambda event: None
+            BuildRequest(lambda stream: context.write_tar(stream, None, 0), limits=Limits(build_time=NETWORK_TIME)),
+            lambda event: None,
         )
     except BuildFailed as failed:
-        from builder.recognise import recognise
-
         raise BuildError(recognise(failed, python="", timeout=NETWORK_TIME)) from None
     engine.remove([image])
     return "builds an image"
@@ -153,13 +161,35 @@ def _base(name: str, reference: str, needed: bool = True) -> Check:
     return _checked(name, find, fix, needed)
 
 
+def _bounds(settings: Settings, python: str) -> Iterator[Check]:
+    """What holds builds in. None is needed for a build to work; all are for builds of strangers' repositories."""
+    image = _here(settings, python)
+    if image is None:
+        yield Check("build bounds", True, f"not tried: {NOT_HERE}", needed=False)
+        return
+    try:
+        for bound in bounds(settings, image):
+            yield Check(bound.name, bound.holds, bound.found, bound.fix, needed=False)
+    except BuildFailed as failed:
+        words = explain(recognise(failed, python=DEFAULT, timeout=PROBE_TIME))
+        yield Check("build bounds", False, f"{words.title}: {words.seen}"[:300], words.fix[0], needed=False)
+
+
+def _here(settings: Settings, python: str) -> str | None:
+    """An image with Python that the engine has."""
+    images = (parents.tools(settings).reference, python)
+    return next((reference for reference in images if BuildKit().inspect(reference)), None)
+
+
+NOT_HERE = "neither the tools image nor the Python base is here yet"
+
+
 def _index(settings: Settings, python: str) -> Check:
     """Asks as a build does: pip in a container, with the installation's own settings and pip's own default."""
     name = "Python index"
-    images = (parents.tools(settings).reference, python)
-    image = next((reference for reference in images if BuildKit().inspect(reference)), None)
+    image = _here(settings, python)
     if image is None:
-        return Check(name, True, "not asked: neither the tools image nor the Python base is here yet", needed=False)
+        return Check(name, True, f"not asked: {NOT_HERE}", needed=False)
     with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:
         for secret, content in secrets(settings).items():
             file = Path(scratch, secret)

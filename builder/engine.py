@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+from builder.settings import Limits
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -30,9 +32,14 @@ class BuildRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     arguments: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    timeout: int = 3_600
-    """Seconds."""
-    no_cache: bool = False
+    owner: str = ""
+    """Whose it is: what a step of another owner wrote to a cache, or made from one, is not taken."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """Words that no log may show: the passwords in those secrets."""
+    limits: Limits = field(default_factory=Limits)
+    """What it may take of time, log, memory and disk."""
+    watch: str = ""
+    """An image with a shell that is there, of which a container watches the engine's disk; empty: nobody does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +113,12 @@ class BuildFailed(Exception):
 
 class BuildTimeout(BuildFailed):
     """A build took longer than its bound."""
+
+
+class DiskLow(BuildFailed):
+    """A build was ended because the engine's disk ran low."""
+
+    def __init__(self, step: str, free: int, floor: int) -> None:
+        super().__init__(step, f"{free} bytes free, {floor} wanted")
+        self.free = free
+        self.floor = floor

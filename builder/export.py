@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder import parents
 from builder.build import Planned, image_labels, secrets
+from builder.buildkit import confinement
 from builder.context import Context
 from builder.parents import Parent
 from builder.settings import Conda, Settings
@@ -68,6 +69,7 @@ def _command(
     return (
         "docker", "buildx", "build", "--load", "--provenance=false", "--sbom=false", "--build-arg=SOURCE_DATE_EPOCH=0",
         *(f"--label={name}={value}" for name, value in sorted(labels.items())),
+        *confinement(settings.owner, settings.limits),
         *((f"--secret=id=settings,src={SECRETS_FILE}",) if variables else ()),
         *((f"--secret=id=certificates,src={settings.certificates}",) if settings.certificates else ()),
         *((f"--tag={tag}",) if tag else ()),

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from builder.build import ENVIRONMENT
 from builder.engine import BuildFailed, BuildRequest, Image, Log, Report, Step
-from builder.failures import PushFailed
+from builder.failures.asked import PushFailed
 from detectors.failures import BuildError
 
 
@@ -36,6 +36,8 @@ class FakeEngine:
 
     index: Mapping[str, str] = field(default_factory=dict)
     """Packages that there are: name to newest version."""
+    documents: Mapping[str, object] = field(default_factory=dict)
+    """What builds of an environment leave beside its packages, by name of the file."""
     registries: set[str] = field(default_factory=set)
     """Hosts that take a push."""
     in_use: set[str] = field(default_factory=set)
@@ -125,9 +127,9 @@ class FakeEngine:
             report,
             BuildFailed("[lock 2/2] RUN lock", "exit code: 1", (said,)) if absent else None,
         )
-        _step("[env 2/2] RUN install", report, None)
+        _step("[environment 2/2] RUN install", report, None)
         packages = [{"name": n, "version": self.index[n], "source": "index", "requested": True} for n in names]
-        made = {"packages.json": packages, "lock.json": packages, "problems.json": []}
+        made = {"packages.json": packages, "lock.json": packages, "problems.json": [], **self.documents}
         return {f"{ENVIRONMENT}/{name}": json.dumps(document).encode() for name, document in made.items()}
 
 

@@ -18,23 +18,34 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builder.settings import Settings
-from detectors.failures import BuildError, FileTooLarge
 
 MAX_OUTPUT = 20_000_000
 """Bytes of one command's output that are read."""
+
+
+CHEAP = 1_000_000
+"""Bytes of an object that is too large which cost less to read than to start the reader anew."""
 
 
 class GitFailed(Exception):
     """A git command ended with an error; holds what it printed."""
 
 
+class ObjectTooLarge(Exception):
+    """An object over the size that was to be read; `size` in bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
 class Git:
     """Git on one git directory."""
 
-    def __init__(self, directory: Path, settings: Settings, extra: Mapping[str, str] | None = None) -> None:
+    def __init__(self, directory: Path, settings: Settings, environ: Mapping[str, str] | None = None) -> None:
         self.directory = directory
         self._settings = settings
-        self._environ = {**environment(settings), **(extra or {})}
+        self._environ = dict(environ or environment(settings))
         self._reader: subprocess.Popen[bytes] | None = None
 
     def run(self, *arguments: str, stdin: bytes = b"") -> str:
@@ -43,26 +54,28 @@ class Git:
             f"--git-dir={self.directory}", *arguments, settings=self._settings, environ=self._environ, stdin=stdin
         )
 
-    def read(self, name: str, limit: int, path: str) -> bytes:
-        """The content of an object. Raises BuildError(FileTooLarge) naming `path`, and GitFailed."""
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of an object of at most `limit` bytes. Raises ObjectTooLarge or GitFailed."""
         reader = self._start_reader()
         assert reader.stdin and reader.stdout
         reader.stdin.write(name.encode() + b"\n")
         reader.stdin.flush()
         deadline = time.monotonic() + self._settings.limits.fetch_time
-        header = b""
-        while not header.endswith(b"\n"):
-            header += self._receive(1, deadline)
+        answer = bytearray()
+        while b"\n" not in answer:
+            answer += self._receive(65_536, deadline)
+        header, _, content = answer.partition(b"\n")
         words = header.split()
         if len(words) != 3:
             raise GitFailed(header.decode(errors="replace").strip())
         size = int(words[2])
-        if size > limit:
+        if size > max(limit, CHEAP):
             self.close()
-            raise BuildError(FileTooLarge(path, size, limit))
-        content = bytearray()
+            raise ObjectTooLarge(size)
         while len(content) < size + 1:
             content += self._receive(size + 1 - len(content), deadline)
+        if size > limit:
+            raise ObjectTooLarge(size)
         return bytes(content[:-1])
 
     def close(self) -> None:
@@ -115,8 +128,14 @@ def run(*arguments: str, settings: Settings, environ: Mapping[str, str] | None =
         return output.read(MAX_OUTPUT).decode(errors="surrogateescape")
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a git command."""
+def environment(settings: Settings, resolution: str = "") -> dict[str, str]:
+    """The whole environment of a git command; `resolution` is where a host is found, as Address has it."""
+    configuration = {
+        "http.followRedirects": "false",
+        "http.curloptResolve": resolution,
+        "core.fsmonitor": "false",
+        "gc.auto": "0",
+    }
     environ = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": "/nonexistent",
@@ -126,14 +145,10 @@ def environment(settings: Settings) -> dict[str, str]:
         "GIT_ASKPASS": "/bin/false",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_ALLOW_PROTOCOL": "https:http",
-        "GIT_CONFIG_COUNT": "3",
-        "GIT_CONFIG_KEY_0": "http.followRedirects",
-        "GIT_CONFIG_VALUE_0": "false",
-        "GIT_CONFIG_KEY_1": "core.fsmonitor",
-        "GIT_CONFIG_VALUE_1": "false",
-        "GIT_CONFIG_KEY_2": "gc.auto",
-        "GIT_CONFIG_VALUE_2": "0",
+        "GIT_CONFIG_COUNT": str(len(configuration)),
     }
+    for number, (name, value) in enumerate(configuration.items()):
+        environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     if settings.certificates:
         environ["GIT_SSL_CAINFO"] = settings.certificates
     for name in ("http_proxy", "https_proxy", "no_proxy"):

@@ -38,9 +38,9 @@ def key_of(context: Context, platform: str) -> str:
     return digest_of(context, platform)
 
 
-def name_of(prefix: str, slug: str) -> str:
-    """An image's name without a tag."""
-    return f"{prefix}/{slug}"
+def name_of(prefix: str, owner: str, slug: str) -> str:
+    """An image's name without a tag. Owners have names apart, so that none moves another's tags."""
+    return "/".join(part for part in (prefix, owner, slug) if part)
 
 
 def immutable_tag(key: str, lock: str) -> str:

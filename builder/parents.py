@@ -10,10 +10,11 @@ from pathlib import Path
 
 from builder.context import TEMPLATES, Content, Context, reference, render
 from builder.engine import BuildRequest, Engine, Report, Step
-from builder.failures import FrontendUnavailable, SettingsInvalid
+from builder.failures.asked import FrontendUnavailable, SettingsInvalid
 from builder.identity import LABEL, digest_of
 from builder.locks import held
 from builder.settings import Settings
+from builder.settings import secrets as passwords
 from detectors.failures import BuildError
 
 
@@ -63,7 +64,8 @@ def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[
                 write_context=lambda stream: context.write_tar(stream, None, 0),
                 labels=labels(parent),
                 secrets=secrets,
-                timeout=settings.limits.build_time,
+                hidden=passwords(settings),
+                limits=settings.limits,
             ),
             lambda event: report(replace(event, parent=parent.name) if isinstance(event, Step) else event),
         )
@@ -81,7 +83,7 @@ def _tools(debian: str, prefix: str) -> Parent:
         "parents/tools.Dockerfile.j2", bases={"debian": reference(debian)}, runtime_libraries=_runtime_libraries()
     )
     files: dict[str, Content] = {**_tree(TEMPLATES / "files/tools", "tools")}
-    files |= {f"locks/{name}.txt": _lock(name) for name in ("uv", "pip", "rattler", "poetry")}
+    files |= {f"locks/{name}.txt": _lock(name) for name in ("uv", "pip", "rattler", "poetry", "jupyterlab")}
     return _parent("tools", prefix, Context(dockerfile, files))
 
 

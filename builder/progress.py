@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from builder.engine import Log, Report, Step
 from builder.quantities import duration_in_words
 from builder.recognise import title
-from builder.terminal import printable
+from builder.transcript import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

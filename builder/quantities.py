@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from builder.failures import DateInvalid
+from builder.failures.asked import DateInvalid
 from detectors.failures import BuildError
 
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from builder.failures import SettingsInvalid
+from builder.failures.asked import SettingsInvalid
 from detectors.failures import BuildError
 
 PREFIX = "LAUNCHYARD_"
@@ -73,6 +73,14 @@ class Limits:
     fetch_time: int = 300
     fetch_size: int = 2_000_000_000
     build_time: int = 3_600
+    build_log: int = 20_000_000
+    """Of what a build prints, that is kept and shown."""
+    build_memory: int = 8_000_000_000
+    """Of one process of a build. All of them together are bounded by a cgroup only."""
+    cgroup_parent: str = ""
+    """The cgroup that builds run under, which whoever runs the engine has made and bounded; empty: the engine's own."""
+    disk_free: int = 3_000_000_000
+    """Under this much on the engine's disk a build is ended."""
     source_size: int = 500_000_000
     session_memory: int = 4_000_000_000
     session_processes: int = 1_024
@@ -85,6 +93,8 @@ class Settings:
 
     image_prefix: str = "launchyard"
     """What names of images start with; with a registry's host in front, `--push` goes there."""
+    owner: str = ""
+    """Whose builds these are. Owners share no cache that a build writes, and reuse no image of each other's."""
     platform: str = "linux/amd64"
     allowed_hosts: tuple[str, ...] = (
         "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht",
@@ -107,8 +117,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
 
-NOT_SETTINGS = ("CONFIG", "DEBUG")
-"""Variables that say where the settings are, and that tracebacks are wanted."""
+NOT_SETTINGS = ("CONFIG", "DEBUG", "ENGINE_DIR", "SERVER")
+"""Variables that say where the settings are, that tracebacks are wanted, where `make engine` keeps its engine,
+and where `launchyard remote` finds its service."""
 
 LISTS = ("ALLOWED_HOSTS", "INDEX__EXTRA")
 """Variables that hold a list: JSON, or names between commas."""
@@ -139,11 +150,13 @@ def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None)
 
 
 def secrets(settings: Settings) -> tuple[str, ...]:
-    """Every password in the settings, for what must never be shown: the user information of addresses."""
+    """Every password in the settings, for what must never be shown: the user information of addresses, and the
+    token of a conda channel (https://host/t/TOKEN/channel)."""
     addresses = (settings.index.url, *settings.index.extra, settings.http_proxy, settings.https_proxy,
                  settings.conda.channel_alias)  # fmt: skip
-    found = (re.match(r"[a-z]+://([^/@]+)@", address) for address in addresses)
-    return tuple(part for match in found if match for part in {match[1], match[1].rpartition(":")[2]} if part)
+    found = [match[1] for address in addresses if (match := re.match(r"[a-z0-9+]+://([^/@]+)@", address))]
+    tokens = re.findall(r"/t/([^/]+)", settings.conda.channel_alias)
+    return (*(part for words in found for part in sorted({words, words.rpartition(":")[2]}) if part), *tokens)
 
 
 _OWN_VERSION = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
@@ -186,9 +199,16 @@ def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         places = (".".join(str(part) for part in e["loc"]) for e in error.errors())
         raise BuildError(SettingsInvalid(tuple(zip(places, (e["msg"] for e in error.errors()), strict=True)))) from None
-    except (SettingsError, ValueError) as error:
+    except (SettingsError, ValueError, RecursionError) as error:
         raise BuildError(SettingsInvalid(((str(file or "the environment"), str(error)),))) from None
-    return Settings(**{f.name: getattr(loaded, f.name) for f in fields(Settings)})
+    settings = Settings(**{f.name: getattr(loaded, f.name) for f in fields(Settings)})
+    if not _OWNER.fullmatch(settings.owner):
+        raise BuildError(SettingsInvalid((("owner", "lower-case letters, digits and single - . _ between them"),)))
+    return settings
+
+
+_OWNER = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?")
+"""A component of an image's name: https://github.com/distribution/reference."""
 
 
 def _known(variable: str) -> bool:

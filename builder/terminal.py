@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -20,7 +19,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from builder.failures import Blame, DiskFull, Explanation, explain
+from builder.failures import Blame, Explanation, explain
+from builder.transcript import printable
 from detectors.failures import BuildError
 from detectors.plan import Warned
 
@@ -59,7 +59,8 @@ def json_option(command: Command) -> Command:
 
 def emit(document: object) -> None:
     """Print a JSON document on standard output."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    click.echo("".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text))
 
 
 def note(text: str) -> None:
@@ -78,18 +79,21 @@ def fail(explanation: Explanation, as_json: bool) -> int:
     if as_json:
         emit({"error": explanation.to_json()})
         return explanation.blame.exit_code
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {printable(explanation.title)}", err=True)
-    for line in explanation.seen.splitlines():
-        click.echo(f"  {printable(line)}", err=True)
-    for line in explanation.fix:
-        click.echo(f"{click.style('to do:', bold=True)} {printable(line)}", err=True)
+    click.echo(rendered(explanation), err=True)
     return explanation.blame.exit_code
 
 
-def printable(text: str) -> str:
-    """Text without what would steer a terminal: escape sequences and control characters."""
-    text = re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)", "", text)
-    return "".join(c for c in text.replace("\t", "    ") if c == "\n" or c.isprintable())
+def rendered(explanation: Explanation) -> str:
+    """An explanation as a terminal shows it, styled."""
+    lines = [f"{click.style('error:', fg='red', bold=True)} {_one_line(explanation.title)}"]
+    lines += [f"  {printable(line)}" for line in explanation.seen.splitlines()]
+    lines += [f"{click.style('to do:', bold=True)} {_one_line(line)}" for line in explanation.fix]
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    """Printable text on one line: a name with a line break in it must not look like words of ours."""
+    return printable(" ".join(text.splitlines()))
 
 
 def _usage(error: click.ClickException, as_json: bool) -> int:
@@ -103,6 +107,8 @@ def _usage(error: click.ClickException, as_json: bool) -> int:
 
 def _unexpected(error: Exception, as_json: bool) -> int:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        from builder.failures.built import DiskFull
+
         return fail(explain(DiskFull(error.filename or "writing a file")), as_json)
     if os.environ.get("LAUNCHYARD_DEBUG") == "1":
         traceback.print_exc()

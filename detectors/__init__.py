@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from detectors import conda, hooks, near, pip, poetry, project, pyproject
-from detectors.failures import BuildError, NoEnvironment, StrategyAbsent
-from detectors.layout import BINDER, Layout, is_directory, locate
+from detectors.failures import BuildError, NoEnvironment, StrategyAbsent, one_line
+from detectors.layout import BINDER, Layout, is_directory, locate, submodules
 from detectors.plan import Ignored, Options, Plan, Warned
-from detectors.source import Source
+from detectors.source import Entry, Source
 
 CHAIN: dict[str, Callable[[Source, Options], Plan | None]] = {
     "conda": conda.detect,
@@ -36,8 +36,10 @@ NOT_READ = {
     "default.nix": "only Python environments are built",
 }
 
-MAX_SEEN = 50
-"""How many names of a directory a failure lists."""
+MAX_SEEN = 40
+"""How many names a failure lists, and"""
+MAX_SEEN_BELOW = 8
+"""how many of each directory in it."""
 
 
 def detect(source: Source, options: Options) -> Plan:
@@ -72,8 +74,30 @@ def _strategy(source: Source, options: Options, layout: Layout) -> Plan:
     for name in CHAIN:
         if plan := CHAIN[name](source, options):
             return plan
-    seen = (posixpath.basename(entry.path) + "/" * (entry.kind == "directory") for entry in source.list(layout.config))
-    raise BuildError(NoEnvironment(layout.config, tuple(seen)[:MAX_SEEN], near.misses(source, layout)))
+    raise BuildError(NoEnvironment(layout.config, _seen(source, layout.config), near.misses(source, layout)))
+
+
+def _seen(source: Source, directory: str) -> tuple[str, ...]:
+    """What is in a directory and one level below, by paths from it; what was left out is counted."""
+    lines: list[str] = []
+    entries = source.list(directory)
+    for number, entry in enumerate(entries):
+        if len(lines) >= MAX_SEEN:
+            return (*lines, f"… {len(entries) - number:,} more")
+        name = one_line(posixpath.basename(entry.path))
+        if entry.kind != "directory":
+            lines.append(name)
+            continue
+        below = source.list(entry.path)
+        lines.append(f"{name}/")
+        lines += [f"{name}/{_shown(entry)}" for entry in below[:MAX_SEEN_BELOW]]
+        if len(below) > MAX_SEEN_BELOW:
+            lines.append(f"{name}/… {len(below) - MAX_SEEN_BELOW:,} more")
+    return tuple(lines)
+
+
+def _shown(entry: Entry) -> str:
+    return one_line(posixpath.basename(entry.path)) + "/" * (entry.kind == "directory")
 
 
 def _lost(source: Source, layout: Layout, plan: Plan) -> tuple[Ignored, ...]:
@@ -99,10 +123,11 @@ def _candidates(source: Source, layout: Layout) -> list[tuple[str, str]]:
 
 
 def _unread(source: Source, layout: Layout) -> tuple[Ignored, ...]:
-    """Files that people expect to matter: beside a binder directory, and of other tools."""
+    """Files that people expect to matter: beside a binder directory, in a submodule, and of other tools."""
     ignored = [
         Ignored(layout.path(name), reason) for name, reason in NOT_READ.items() if source.entry(layout.path(name))
     ]
+    ignored += [Ignored(path, "a submodule is not read") for path in submodules(source, layout)]
     if layout.config == layout.project:
         return tuple(ignored)
     configuration = (*near.WANTED, *hooks.NAMES, "runtime.txt", ".python-version")

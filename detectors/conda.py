@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from detectors import gpu, python
 from detectors.failures import BuildError, Location, PythonUnavailable, invalid
+from detectors.gpu import Named
 from detectors.layout import Layout, locate, ref
 from detectors.plan import Choice, Evidence, Ignored, Options, Plan, Warned
 from detectors.source import Source, read
@@ -47,6 +48,17 @@ def detect(source: Source, options: Options) -> Plan | None:
 
     environment = _Environment(source, layout, path, _mapping(yamlfile.parse(path, text), text))
     return environment.plan(options)
+
+
+def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
+    """The packages that a plan's environment.yml names, its pip: list first, and where. Raises as `detect` does."""
+    from detectors import yamlfile
+
+    path = plan.files[0].path
+    text = read(source, path) or ""
+    layout = Layout(plan.inputs["directory"], posixpath.dirname(path))
+    environment = _Environment(source, layout, path, _mapping(yamlfile.parse(path, text), text))
+    return environment.asked()
 
 
 class _Environment:
@@ -87,7 +99,14 @@ class _Environment:
                 "as_of": options.as_of,
             },
             ignored=self._ignored(),
-            warnings=(*self._warnings, *pip.warnings, *gpu.warn(pip.named, pip.indexes, CPU_ENTRY)),
+            warnings=(*self._warnings, *_unchecked(pip), *pip.warnings, *gpu.warn(pip.named, pip.indexes, CPU_ENTRY)),
+        )
+
+    def asked(self) -> tuple[Named, ...]:
+        specs, pip_lines = self._dependencies()
+        return (
+            *self._pip(pip_lines).named,
+            *(Named(spec.name, frozenset(), spec.version or "", location) for spec, location in specs),
         )
 
     def _dependencies(self) -> tuple[list[tuple[MatchSpec, Location]], list[tuple[int, str]]]:
@@ -200,3 +219,8 @@ def _first_key(node: Node) -> str:
             return f"{next(iter(keys))}:"
         case _:
             return ""
+
+
+def _unchecked(pip: Requirements) -> tuple[Warned, ...]:
+    message = "the packages of the pip section are not held to the hashes that it gives"
+    return (Warned("hashes-unchecked", message),) if pip.hashed else ()

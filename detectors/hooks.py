@@ -15,6 +15,9 @@ from detectors.source import Source, file, read, refuse_pointer
 
 NAMES = ("apt.txt", "postBuild", "start")
 
+MAX_PACKAGES = 1_000
+"""Debian packages; the longest lists seen have some 50."""
+
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; apt takes a "-" at the end for "remove".
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
 
@@ -48,6 +51,8 @@ def _packages(source: Source, path: str) -> tuple[str, ...]:
                 problem = "lower-case letters, digits, + - and . only; no version"
                 raise invalid(Location(path, number), "a Debian package", name, problem)
             packages[name] = None
+            if len(packages) > MAX_PACKAGES:
+                raise invalid(Location(path, number), "a list of Debian packages", name, f"more than {MAX_PACKAGES}")
     return tuple(packages)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 
-from detectors.failures import BuildError, DirectoryAbsent, Location, NotAFile, PathAbsent, PathOutside, invalid
+from detectors.failures import (
+    BuildError,
+    DirectoryAbsent,
+    Location,
+    NotADirectory,
+    NotAFile,
+    PathAbsent,
+    PathOutside,
+    invalid,
+)
 from detectors.plan import FileRef, Options
 from detectors.source import Entry, Source, find, normalise, refuse_pointer
 
@@ -33,16 +42,25 @@ class Layout:
 def locate(source: Source, options: Options) -> Layout:
     """The layout of a repository, or of the subdirectory asked for.
 
-    Raises BuildError with DirectoryAbsent or PathOutside.
+    Raises BuildError with DirectoryAbsent, NotADirectory or PathOutside.
     """
     project = normalise(options.subdir)
-    if not is_directory(source, project):
+    entry = find(source, project)
+    if entry is None:
         raise BuildError(DirectoryAbsent(options.subdir))
+    if entry.kind != "directory":
+        raise BuildError(NotADirectory(options.subdir, entry.kind))
     for name in BINDER:
         config = posixpath.join(project, name)
         if is_directory(source, config):
             return Layout(project, config)
     return Layout(project, project)
+
+
+def submodules(source: Source, layout: Layout) -> tuple[str, ...]:
+    """The paths at which a binder directory is a submodule."""
+    paths = (posixpath.join(layout.project, name) for name in BINDER)
+    return tuple(path for path in paths if (entry := source.entry(path)) and entry.kind == "submodule")
 
 
 def is_directory(source: Source, path: str) -> bool:
@@ -76,10 +94,10 @@ def local_file(source: Source, path: str, origin: Location) -> FileRef:
 
 
 def local_directory(source: Source, path: str, origin: Location) -> FileRef:
-    """The directory that `origin` refers to. Raises BuildError with PathAbsent or PathOutside."""
+    """The directory that `origin` refers to. Raises BuildError with PathAbsent, NotADirectory or PathOutside."""
     entry = _referred(source, path, origin)
     if entry.kind != "directory":
-        raise invalid(origin, "a directory of the repository", path, f"a {entry.kind}")
+        raise BuildError(NotADirectory(path, entry.kind, origin))
     return FileRef(path, entry.blob)
 
 
@@ -91,7 +109,7 @@ def local_package(source: Source, path: str, origin: Location) -> tuple[FileRef,
     if _referred(source, path, origin).kind == "file":
         return local_file(source, path, origin), False
     directory = local_directory(source, path, origin)
-    if not any(source.entry(posixpath.join(path, name)) for name in ("pyproject.toml", "setup.py")):
+    if not any(find(source, posixpath.join(path, name)) for name in ("pyproject.toml", "setup.py")):
         raise invalid(origin, "a Python project", path or ".", "it holds neither pyproject.toml nor setup.py")
     return directory, True
 

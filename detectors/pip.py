@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors import gpu, python
+from detectors.gpu import Named
 from detectors.layout import locate
 from detectors.plan import Evidence, Options, Plan, Warned
 from detectors.source import Source
@@ -31,10 +32,12 @@ def detect(source: Source, options: Options) -> Plan | None:
     warnings = [*chosen.warnings, *read.warnings, *gpu.warn(read.named, read.indexes, CPU_LINE)]
     if not read.requested:
         warnings.append(Warned("requirements-empty", f"{path} asks for no package"))
-    resolver = options.pip_resolver
+    # pip holds what it finds to the hashes that are written down; uv's compiler does not.
+    resolver = "pip" if read.hashed else options.pip_resolver
     if options.as_of and resolver == "pip":
         resolver = "uv"
-        warnings.append(Warned("as-of-uv", "pip cannot resolve as of a date; uv decides the versions"))
+        unchecked = ", and does not hold them to the hashes" if read.hashed else ""
+        warnings.append(Warned("as-of-uv", f"pip cannot resolve as of a date; uv decides the versions{unchecked}"))
     return Plan(
         strategy="pip",
         python=chosen.choice,
@@ -46,3 +49,10 @@ def detect(source: Source, options: Options) -> Plan | None:
         ignored=chosen.ignored,
         warnings=tuple(warnings),
     )
+
+
+def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
+    """The packages that a plan's requirements files name, and where. Raises as `detect` does."""
+    from detectors import requirements
+
+    return requirements.parse(source, plan.inputs["requirements"], plan.inputs["directory"]).named

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from detectors import constraint, gpu, pyproject, python
-from detectors.failures import Location
+from detectors.failures import BuildError, Location, LockNewer
 from detectors.gpu import Named
 from detectors.layout import Layout, locate, ref
 from detectors.plan import Evidence, Options, Plan, Warned
@@ -87,6 +87,12 @@ def content_hash(document: Document) -> str:
     return hashlib.sha256(json.dumps(relevant, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
+    """The packages that a plan's pyproject.toml names, and where. Raises as `detect` does."""
+    document = pyproject.load(source, plan.files[0].path)
+    return tuple(d.named for d in _dependencies(document) if d.named) if document else ()
+
+
 @dataclass(frozen=True, slots=True)
 class _Dependency:
     group: str
@@ -122,12 +128,17 @@ class _Dependency:
 def _dependencies(document: Document) -> Iterator[_Dependency]:
     from detectors.requirement import check_url
 
+    count = 0
     for group, keys in _tables(document):
         for name, value in document.table(*keys).items():
             if group == "main" and pyproject.canonical(name) == "python":
                 continue
             location = document.location(*keys, name)
             for entry in value if isinstance(value, list) else [value]:
+                count += 1
+                if count > pyproject.MAX_REQUIREMENTS:
+                    problem = f"more than {pyproject.MAX_REQUIREMENTS} dependencies"
+                    raise document.invalid((*keys, name), "a project", name, problem)
                 stated = {"version": entry} if isinstance(entry, str) else entry
                 if not isinstance(stated, dict):
                     raise document.invalid((*keys, name), "a dependency", f"{name} = {value}", "neither text nor table")
@@ -187,22 +198,31 @@ def _lock(source: Source, layout: Layout, document: Document) -> tuple[str, tupl
     lock = Document(path, text)
     version = lock.string("metadata", "lock-version") or "none"
     major, _, minor = version.partition(".")
+    if major.isdecimal() and minor.isdecimal() and int(major) > 2:
+        raise BuildError(LockNewer(lock.location("metadata", "lock-version"), version[:20]))
     if major not in ("1", "2") or not minor.isdecimal():
         raise lock.invalid(("metadata", "lock-version"), "a poetry.lock", version, "its version is not 1.x or 2.x")
     warnings: tuple[Warned, ...] = ()
     if major == "2" and minor != "0":
         warnings += (Warned("poetry-lock-newer", f"{path} has version {version}; Poetry 1.8 reads it as 2.0"),)
-    if lock.string("metadata", "content-hash") == content_hash(document):
-        return "fresh", warnings
     stale = f"{path} is older than {document.path}; it is brought up to date, and keeps what still fits"
+    if lock.string("metadata", "content-hash") == content_hash(document):
+        locked = {pyproject.canonical(str(package.get("name"))) for package in lock.tables("package")}
+        missing = [d.name for d in _dependencies(document) if pyproject.canonical(d.name) not in locked]
+        if not missing:
+            return "fresh", warnings
+        # As after a conflict of a merge: Poetry's export would leave them out without a word.
+        stale = f"{path} lacks {', '.join(missing[:5])}, which {document.path} asks for; it is brought up to date"
     return "stale", (*warnings, Warned("poetry-lock-stale", stale))
 
 
 def _sources(document: Document) -> tuple[list[str], tuple[Warned, ...]]:
     from detectors.requirement import check_url
 
-    urls = []
+    urls: list[str] = []
     for table in document.tables(*POETRY, "source"):
+        if len(urls) == pyproject.MAX_INDEXES:
+            raise document.invalid((*POETRY, "source"), "a project", "", f"more than {pyproject.MAX_INDEXES} sources")
         if "url" in table:
             check_url(str(table["url"]), document.location(*POETRY, "source", holding=str(table["url"])))
             urls.append(str(table["url"]))

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 UV = ("tool", "uv")
 
-MAX_REQUIREMENTS = 2_000
-"""Of a project with the extras and groups asked for; people write some 200."""
-
 CPU_INDEX = (
     f'add a [[tool.uv.index]] with url = "{gpu.CPU_INDEX}" and explicit = true, and name it in [tool.uv.sources]'
 )
@@ -76,6 +73,12 @@ def detect(source: Source, options: Options) -> Plan | None:
     )
 
 
+def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
+    """The packages that a plan's pyproject.toml names, and where. Raises as `detect` does."""
+    document = pyproject.load(source, plan.files[0].path)
+    return tuple(_dependencies(document, plan.inputs["groups"], plan.inputs["extras"])[0]) if document else ()
+
+
 def _check(document: Document) -> None:
     if document.string("project", "name") is None:
         raise document.invalid(("project",), "a project", "[project]", "it has no name")
@@ -90,8 +93,8 @@ def _dependencies(document: Document, groups: list[str], extras: list[str]) -> t
     named: list[Named] = []
     requested: list[str] = []
     for text, location in _texts(document, groups, extras):
-        if len(requested) == MAX_REQUIREMENTS:
-            raise invalid(location, "a project", text, f"more than {MAX_REQUIREMENTS} requirements")
+        if len(requested) == pyproject.MAX_REQUIREMENTS:
+            raise invalid(location, "a project", text, f"more than {pyproject.MAX_REQUIREMENTS} requirements")
         parsed = requirement(text, location)
         requested.append(text)
         if not parsed.url and parsed.name not in elsewhere:
@@ -180,6 +183,8 @@ def _indexes(document: Document) -> tuple[list[str], tuple[Warned, ...]]:
     urls = [str(table.get("url", "")) for table in document.tables(*UV, "index")]
     urls += [url for url in [document.string(*UV, "index-url")] if url]
     urls += document.strings(*UV, "extra-index-url")
+    if len(urls) > pyproject.MAX_INDEXES:
+        raise document.invalid(UV, "a project", urls[0], f"more than {pyproject.MAX_INDEXES} indexes")
     warnings = []
     for url in urls:
         location = document.location(*UV, holding=url)

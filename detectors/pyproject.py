@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from detectors.failures import BuildError, GroupAbsent, Location
@@ -20,6 +21,12 @@ FILE = "pyproject.toml"
 MAX_PACKAGES = 200
 """Packages of the repository that one project may reach by paths."""
 
+MAX_REQUIREMENTS = 1_000
+"""Of one project, with its groups and extras; people write some 200."""
+
+MAX_INDEXES = 50
+"""Indexes that one project may choose; people write one or two."""
+
 LocalPaths = Callable[["Document"], Iterator[tuple[str, Location]]]
 
 
@@ -28,6 +35,11 @@ def load(source: Source, path: str) -> Document | None:
     text = read(source, path)
     if text is None:
         return None
+    return parsed(path, text)
+
+
+@lru_cache(maxsize=1)  # each strategy asks for it anew
+def parsed(path: str, text: str) -> Document:
     # Late: repositories without a pyproject.toml must not pay for it.
     from detectors.tomlfile import Document
 

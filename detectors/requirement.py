@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_REQUIREMENT = 2_000
 """Characters of one requirement without its hashes."""
 
+MAX_PARENTHESES = 20
+"""Of one requirement; each level costs its parser as much as a whole requirement."""
+
 URL_SCHEMES = ("https", "http", "git+https")
 """What a build may reach: no other transport has a way in without a key or a host's file."""
 
@@ -43,6 +46,8 @@ def requirement(text: str, location: Location) -> Requirement:
     """A requirement as packaging reads it, its URL checked. Raises BuildError(FileInvalid)."""
     if len(text) > MAX_REQUIREMENT:
         raise invalid(location, _FORMAT, text, f"longer than {MAX_REQUIREMENT} characters")
+    if text.count("(") > MAX_PARENTHESES:
+        raise invalid(location, _FORMAT, text, f"more than {MAX_PARENTHESES} parentheses")
     # Late: it is slow to import, and where only addresses are checked it is not needed.
     from packaging.requirements import InvalidRequirement, Requirement
 

@@ -19,8 +19,14 @@ from detectors.requirement import check_url, requirement
 from detectors.source import Source, read
 
 MAX_FILES = 50
-MAX_LINES = 20_000
+MAX_LINES = 10_000
 """Requirements and options, over all files; the largest compiled files seen have some 2,000 packages."""
+
+MAX_CHARACTERS = 300_000
+"""Of all requirements, without their options: a lock of 2,000 packages with markers has some 200,000."""
+
+MAX_LOCAL = 200
+"""Packages of the repository that requirements may install."""
 
 MAX_QUOTED = 10_000
 """Characters of a line with quotes: splitting those takes time by the square of their number."""
@@ -69,6 +75,8 @@ class Requirements:
     indexes: tuple[str, ...]
     """The options that choose an index, as written."""
     warnings: tuple[Warned, ...]
+    hashed: bool
+    """Whether a requirement says by its hash which file it is."""
 
 
 def parse(source: Source, path: str, directory: str) -> Requirements:
@@ -105,7 +113,9 @@ class _Reader:
         self._read: set[tuple[str, bool]] = set()
         self._indexes: list[str] = []
         self._warnings: list[Warned] = []
+        self._hashed = False
         self._count = 0
+        self._characters = 0
 
     def result(self) -> Requirements:
         return Requirements(
@@ -116,6 +126,7 @@ class _Reader:
             trees=tuple(self._trees.values()),
             indexes=tuple(self._indexes),
             warnings=tuple(self._warnings),
+            hashed=self._hashed,
         )
 
     def include(self, path: str, origin: Location, constraint: bool = False, depth: int = 0) -> None:
@@ -157,9 +168,13 @@ class _Reader:
             raise invalid(location, "an option of a requirement", name, "not one that stands behind a requirement")
         if name == "--hash" and not _HASH.fullmatch(value):
             raise invalid(location, "a hash", value, "not an algorithm, a colon and a hexadecimal digest")
+        self._hashed |= name == "--hash"
         return f"{name}={shlex.quote(value)}"
 
     def _specified(self, text: str, location: Location, constraint: bool, editable: bool = False) -> str:
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS:
+            raise invalid(location, "requirements", text, f"more than {MAX_CHARACTERS:,} characters")
         head, _, marker = text.partition(";")
         head = head.strip()
         if _URL.match(head):
@@ -184,6 +199,8 @@ class _Reader:
         path = local_path(self._directory, target, location)
         ref, is_tree = local_package(self._source, path, location)
         (self._trees if is_tree else self._files)[path] = ref
+        if len(self._trees) + len(self._files) > MAX_LOCAL + MAX_FILES:
+            raise invalid(location, "requirements", text, f"more than {MAX_LOCAL} packages of the repository")
         # pip takes a name without a slash for a package of an index.
         relative = self._relative(path)
         return (relative if relative.startswith(".") else f"./{relative}") + extras

@@ -8,7 +8,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from detectors.failures import BuildError, FileTooLarge, LfsPointer, NotAFile, PathOutside, Undecodable
+from detectors.failures import (
+    BuildError,
+    FileTooLarge,
+    LfsPointer,
+    NotAFile,
+    PathOutside,
+    PathTooLong,
+    Undecodable,
+)
 
 Kind = Literal["file", "directory", "symlink", "submodule"]
 
@@ -17,6 +25,12 @@ MAX_FILE = 10_000_000
 
 MAX_TEXT = 1_000_000
 """Bytes. The largest file that people write: the longest environment files seen have some 100 kB."""
+
+MAX_PATH = 4_000
+"""Characters; Linux takes paths of 4,096 bytes."""
+
+MAX_POINTER = 1_024
+"""Bytes. https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer is shorter."""
 
 MAX_LINKS = 8
 """How many symbolic links one path may lead through."""
@@ -69,7 +83,7 @@ class MappingSource:
         for path, content in files.items():
             self._add(path, "file", content.encode() if isinstance(content, str) else content, path in executable)
         for path, target in (links or {}).items():
-            self._add(path, "symlink", target.encode())
+            self._add(path, "symlink", target.encode(errors="surrogateescape"))
         directories = {"", *(parent for path in self._contents for parent in _parents(path))}
         for directory in sorted(directories, key=len, reverse=True):
             self._entries[directory] = Entry(directory, "directory", _object("tree", self._tree(directory)))
@@ -99,14 +113,16 @@ def find(source: Source, path: str) -> Entry | None:
     """The file or directory at a path, symbolic links inside the repository followed.
 
     Returns None when there is nothing. Raises BuildError(PathOutside) for a path or a link that
-    leaves the repository or turns in a circle.
+    leaves the repository or turns in a circle, BuildError(PathTooLong) for one that no file system takes.
     """
     asked, path = path, normalise(path)
     for _ in range(MAX_LINKS + 1):
+        if len(path) > MAX_PATH:
+            raise BuildError(PathTooLong(path[:100], MAX_PATH))
         link = _first_link(source, path)
         if link is None:
             return source.entry(path)
-        target = source.content(link).decode("utf-8", "surrogateescape")
+        target = source.content(link, MAX_PATH).decode("utf-8", "surrogateescape")
         rest = path[len(link.path) :].lstrip("/")
         if target.startswith("/"):
             raise BuildError(PathOutside(asked, target))
@@ -143,7 +159,7 @@ def read(source: Source, path: str, limit: int = MAX_TEXT) -> str | None:
 def refuse_pointer(source: Source, path: str, entry: Entry) -> None:
     """Raises BuildError(LfsPointer) for a file of any size that Git LFS has left as a pointer."""
     try:
-        content = source.content(entry)
+        content = source.content(entry, MAX_POINTER)
     except BuildError as error:
         if isinstance(error.failure, FileTooLarge):
             return
@@ -165,10 +181,17 @@ def decode(path: str, content: bytes) -> str:
 
 
 def walk(source: Source, path: str = "") -> Iterator[Entry]:
-    """Every file and link below a directory, in the order of their names; what submodules hold is not there."""
-    for entry in source.list(path):
+    """Every file and link below a directory, in the order of their names; what submodules hold is not there.
+
+    Raises BuildError(PathTooLong) where no file system could hold it.
+    """
+    waiting = [*reversed(source.list(path))]
+    while waiting:
+        entry = waiting.pop()
+        if len(entry.path) > MAX_PATH:
+            raise BuildError(PathTooLong(entry.path[:100], MAX_PATH))
         if entry.kind == "directory":
-            yield from walk(source, entry.path)
+            waiting += reversed(source.list(entry.path))
         elif entry.kind != "submodule":
             yield entry
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import tomli
 
 from detectors.failures import BuildError, Location, invalid
+
+MAX_TABLES = 20_000
+"""Lines that open a table; a lock of 2,000 packages has some 8,000. Each costs the parser 5 kB and 10 microseconds."""
+
+MAX_MARKS = 300_000
+"""Signs between values, which bound their number; a uv.lock of 1,000 packages has some 100,000."""
+
+MAX_DEPTH = 50
+"""Levels of tables and lists; people write some eight."""
+
+_TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 
 class Document:
@@ -17,10 +31,14 @@ class Document:
         """Parse the text of the file at a path. Raises BuildError(FileInvalid) with line and column."""
         self.path = path
         self.text = text
+        if sum(map(text.count, "=,[{")) > MAX_MARKS or sum(1 for _ in _TABLE.finditer(text)) > MAX_TABLES:
+            raise invalid(Location(path), "TOML", "", f"more than {MAX_TABLES:,} tables or {MAX_MARKS:,} values")
         try:
             self.values: dict[str, Any] = tomli.loads(text)
         except (ValueError, RecursionError) as error:
             raise self._failure(error) from None
+        if _is_deep(self.values):
+            raise invalid(Location(path), "TOML", "", f"nested more than {MAX_DEPTH} levels deep")
 
     def has(self, *keys: str) -> bool:
         """Whether there is a value, of whatever type."""
@@ -66,9 +84,8 @@ class Document:
                 break
         else:
             return Location(self.path)
-        if holding:
-            below = range(line, len(self._text_lines) + 1)
-            line = next((n for n in below if holding in self._text_lines[n - 1]), line)
+        if holding and (found := self.text.find(holding, self._starts[line - 1])) >= 0:
+            line = bisect_right(self._starts, found)
         return Location(self.path, line)
 
     def invalid(self, keys: tuple[str, ...], format: str, found: str, problem: str, holding: str = "") -> BuildError:
@@ -78,6 +95,11 @@ class Document:
     @cached_property
     def _text_lines(self) -> list[str]:
         return self.text.split("\n")
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Where in the text each line begins."""
+        return list(accumulate((len(line) + 1 for line in self._text_lines), initial=0))
 
     @cached_property
     def _lines(self) -> dict[tuple[str, ...], int]:
@@ -99,6 +121,16 @@ class Document:
         found = self._text_lines[line - 1] if line else ""
         problem: str = getattr(error, "msg", None) or str(error)
         return invalid(Location(self.path, line, getattr(error, "colno", 0)), "TOML", found, problem)
+
+
+def _is_deep(values: dict[str, Any]) -> bool:
+    level: list[Any] = [values]
+    for _ in range(MAX_DEPTH):
+        below = (value for holder in level for value in (holder.values() if isinstance(holder, dict) else holder))
+        level = [value for value in below if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _keys(dotted: str) -> tuple[str, ...]:

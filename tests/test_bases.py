@@ -21,6 +21,7 @@ def interpreter(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def build(interpreter: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = load("build", monkeypatch)
     monkeypatch.setattr(module, "ARCHIVE", tmp_path / "never-made.tar.gz")
+    monkeypatch.setattr(module, "CGROUP", tmp_path / "cgroup-parent")
     monkeypatch.setattr(module, "_succeeds", lambda *command: True)
     return module
 
@@ -116,6 +117,16 @@ def test_settings_written_here_are_replaced_and_withdrawn(
     }
     build._withdraw_settings(path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("group", "bound"), [("/", {"cgroup_parent": "/"}), ("/no-such-group", None)])
+def test_a_cgroup_that_the_engine_was_given_bounds_builds_while_it_is_there(
+    group: str, bound: dict[str, str] | None, build: ModuleType, tmp_path: Path
+) -> None:
+    build.CGROUP.write_text(f"{group}\n")
+    path = tmp_path / "launchyard.toml"
+    build._write_settings(path)
+    assert tomllib.loads(path.read_text()).get("limits") == bound
 
 
 def test_only_a_version_asked_for_by_name_is_a_failure_when_missing(build: ModuleType) -> None:

@@ -13,9 +13,9 @@ import pytest
 from builder.buildkit import BuildKit
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Engine, Log, Step
-from builder.failures import PushFailed
+from builder.failures.asked import PushFailed
 from builder.fake_engine import FakeEngine
-from builder.settings import load
+from builder.settings import Limits, load
 from detectors.failures import BuildError
 
 SIX = {"requirements.txt": b"six\n"}
@@ -37,7 +37,9 @@ class World:
     def build(self, dockerfile: str, files: Mapping[str, bytes] | None = None, **labels: str) -> str:
         context = Context(dockerfile, dict(files or {}))
         labels = {self.label: "yes", **{f"{self.label}.{name}": value for name, value in labels.items()}}
-        request = BuildRequest(lambda stream: context.write_tar(stream, None, 0), labels=labels, timeout=120)
+        request = BuildRequest(
+            lambda stream: context.write_tar(stream, None, 0), labels=labels, limits=Limits(build_time=120)
+        )
         return self.engine.build(request, self.events.append)
 
     def ids(self, label: str) -> list[str]:

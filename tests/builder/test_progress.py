@@ -16,8 +16,8 @@ BUILD = (
     Step("[lock 2/2] RUN lock", 100.5),
     Log("[lock 2/2] RUN lock", "Collecting six\n"),
     Step("[lock 2/2] RUN lock", 100.5, 102.5),
-    Step("[env 1/2] RUN install", 102.5, 104),
-    Step("[env 2/2] RUN finish", 104, 105),
+    Step("[environment 1/2] RUN install", 102.5, 104),
+    Step("[environment 2/2] RUN finish", 104, 105),
     Step("[stage-6 2/2] COPY --from=env /opt/ /opt/", 105, 105.2),
     Step("exporting to image", 105.2, 106),
 )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
-import os
-import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,54 +9,20 @@ from pathlib import Path
 import pytest
 
 from builder.address import parse
-from builder.failures import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
+from builder.failures.asked import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
 from builder.repository import Commit, open_commit
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.source import find, read, walk
 from tests.conftest import MakeRepository, commit, git
-
-
-class Backend(http.server.BaseHTTPRequestHandler):
-    """git http-backend, as a forge runs it; the root it serves is the server's attribute."""
-
-    def answer(self) -> None:
-        path, _, query = self.path.partition("?")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        environ = {
-            "PATH": os.environ["PATH"], "GIT_PROJECT_ROOT": self.server.root, "GIT_HTTP_EXPORT_ALL": "1",  # type: ignore[attr-defined]
-            "PATH_INFO": path, "QUERY_STRING": query, "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-        }  # fmt: skip
-        said = subprocess.run(["git", "http-backend"], input=body, env=environ, capture_output=True).stdout
-        head, _, content = said.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().splitlines())
-        self.send_response(int(headers.pop("Status", "200").split()[0]))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = answer  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        pass
+from tests.forge import Backend, serving
 
 
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[str]:
     """The address of a git host that serves what lies in tmp_path."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Backend)
-    server.root = str(tmp_path)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Backend, tmp_path) as address:
+        yield address
 
 
 FILES = {"requirements.txt": "six\n", "lib/deep/tides.py": "HIGH = 1\n", "README.md": "words\n"}
@@ -152,7 +114,7 @@ def test_a_branch_a_tag_and_a_commit_are_found_by_name(
 
 def test_what_cannot_be_found_is_said_apart(make_repository: MakeRepository, forge: str, tmp_path: Path) -> None:
     make_repository(FILES)
-    assert failure(f"{forge}/repository", tmp_path, "mian") == RefAbsent("mian", ("main",))
+    assert failure(f"{forge}/repository", tmp_path, "mian") == RefAbsent("mian", ("main",), ("main",))
     assert isinstance(failure(f"{forge}/repository", tmp_path, "0" * 40), RefAbsent)
     assert isinstance(failure(f"{forge}/elsewhere", tmp_path), RepositoryUnavailable)
     assert isinstance(failure("http://127.0.0.1:9/o/r", tmp_path), HostUnreachable)

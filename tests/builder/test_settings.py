@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.failures import SettingsInvalid
+from builder.failures.asked import SettingsInvalid
 from builder.settings import Settings, load, secrets
 from detectors.failures import BuildError
 
@@ -62,3 +62,19 @@ def test_each_mistake_names_its_setting(tmp_path: Path) -> None:
     assert wrong({}, tmp_path)[0][0] == "colour"
     (tmp_path / "launchyard.toml").write_text("image_prefix = \n")
     assert "launchyard.toml" in wrong({}, tmp_path)[0][0]
+
+
+def test_an_owner_is_a_component_of_an_image_s_name(tmp_path: Path) -> None:
+    assert load({"LAUNCHYARD_OWNER": "team-a.1"}, tmp_path).owner == "team-a.1"
+    for owner in ("Team", "a/b", "../a", "a b", "-a", "a,id=launchyard"):
+        assert wrong({"LAUNCHYARD_OWNER": owner}, tmp_path)[0][0] == "owner"
+
+
+def test_the_token_of_a_channel_is_a_password(tmp_path: Path) -> None:
+    settings = load({"LAUNCHYARD_CONDA__CHANNEL_ALIAS": "https://conda.example/t/to-k3n"}, tmp_path)
+    assert secrets(settings) == ("to-k3n",)
+    assert not (tmp_path / "XDG_CACHE_HOME" / "launchyard" / "settings.json").exists()
+
+
+def test_what_make_engine_reads_is_no_setting_and_no_mistake(tmp_path: Path) -> None:
+    assert load({"LAUNCHYARD_ENGINE_DIR": "/srv/engine"}, tmp_path) == load({}, tmp_path)

@@ -84,7 +84,7 @@ def test_hooks_come_with_any_strategy() -> None:
 def test_nothing_to_build_lists_what_was_seen() -> None:
     found = failure({"sub/README.md": "", "sub/data/a.csv": "", "sub/enviroment.yml": ""}, subdir="sub")
     assert found == NoEnvironment(
-        "sub", ("README.md", "data/", "enviroment.yml"), (("sub/enviroment.yml", "environment.yml"),)
+        "sub", ("README.md", "data/", "data/a.csv", "enviroment.yml"), (("sub/enviroment.yml", "environment.yml"),)
     )
 
 

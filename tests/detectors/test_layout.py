@@ -7,6 +7,7 @@ from detectors.failures import (
     FileInvalid,
     LfsPointer,
     Location,
+    NotADirectory,
     NotAFile,
     PathAbsent,
     PathOutside,
@@ -35,9 +36,10 @@ def test_file_called_binder_changes_nothing() -> None:
     assert locate(MappingSource({"binder": ""}), Options()) == Layout("", "")
 
 
-@pytest.mark.parametrize("subdir", ["missing", "file"])
-def test_subdirectory_that_is_not_there(subdir: str) -> None:
-    assert failure_of(lambda: locate(MappingSource({"file": ""}), Options(subdir=subdir))) == DirectoryAbsent(subdir)
+def test_subdirectory_that_is_not_there() -> None:
+    source = MappingSource({"file": ""})
+    assert failure_of(lambda: locate(source, Options(subdir="missing"))) == DirectoryAbsent("missing")
+    assert failure_of(lambda: locate(source, Options(subdir="file"))) == NotADirectory("file", "file")
 
 
 def test_subdirectory_outside() -> None:
@@ -56,7 +58,7 @@ def test_what_a_line_points_at_must_be_there_and_of_its_kind() -> None:
     assert failure_of(lambda: local_file(source, "lib", HERE)) == NotAFile("lib", "directory")
     assert failure_of(lambda: local_package(source, "big.whl", HERE)) == LfsPointer("big.whl")
     assert isinstance(failure_of(lambda: local_package(source, "lib", HERE)), FileInvalid)
-    assert isinstance(failure_of(lambda: local_directory(source, "a.whl", HERE)), FileInvalid)
+    assert failure_of(lambda: local_directory(source, "a.whl", HERE)) == NotADirectory("a.whl", "file", HERE)
     assert [is_directory for _, is_directory in (local_package(source, p, HERE) for p in ("pkg", "a.whl"))] == [
         True,
         False,

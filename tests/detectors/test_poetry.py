@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors import poetry
-from detectors.failures import FileInvalid, GroupAbsent, Location, PathAbsent, PathOutside, PythonUnavailable
+from detectors.failures import FileInvalid, GroupAbsent, Location, LockNewer, PathAbsent, PathOutside, PythonUnavailable
 from detectors.plan import Choice, Options, Plan
 from detectors.source import MappingSource
 from detectors.tomlfile import Document
@@ -65,6 +65,20 @@ def test_lock_of_other_dependencies_is_stale_with_a_warning() -> None:
     assert (result.inputs["lock"], codes(result)) == ("stale", ["poetry-lock-stale"])
 
 
+def test_lock_that_lacks_what_is_asked_for_is_stale_whatever_its_hash_says() -> None:
+    text = HEAD + PYTHON + "six = '*'\n"
+    result = asked(text, {"poetry.lock": lock(text)})
+    assert (result.inputs["lock"], codes(result)) == ("stale", ["poetry-lock-stale"])
+    assert "lacks six" in result.warnings[0].message
+    whole = f"[[package]]\nname = 'Six'\nversion = '1.0'\n{lock(text)}"
+    assert asked(text, {"poetry.lock": whole}).inputs["lock"] == "fresh"
+
+
+def test_lock_of_a_poetry_to_come_says_so() -> None:
+    found = refused(HEAD + PYTHON, {"poetry.lock": "[metadata]\nlock-version = '3.0'\n"})
+    assert found == LockNewer(Location("poetry.lock", 2), "3.0")
+
+
 def test_no_lock_is_absent() -> None:
     result = asked(HEAD + PYTHON)
     assert (result.inputs["lock"], [f.path for f in result.files]) == ("absent", ["pyproject.toml"])
@@ -80,7 +94,6 @@ def test_lock_versions_that_are_read(version: str, warnings: list[str]) -> None:
     [
         "<<<<<<< HEAD\n",
         "",
-        "[metadata]\nlock-version = '3.0'\n",
         "metadata = 1\n",
         "[metadata]\nlock-version = '2.x'\n",
     ],

@@ -1,0 +1,140 @@
+"""What BuildKit is asked for beside a build, and how its progress is read."""
+
+from __future__ import annotations
+
+import os
+import threading
+import tracemalloc
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from builder.bounds import bounds, probe
+from builder.buildkit import KEPT_REST, MAX_PROGRESS, BuildKit, _json_values, forget_caches
+from builder.context import Context
+from builder.engine import BuildFailed, BuildRequest, Log, Step
+from builder.settings import Limits, Settings, load
+from tests.containers import docker
+
+
+def request(dockerfile: str, owner: str = "", hidden: tuple[str, ...] = (), **limits: int) -> BuildRequest:
+    context = Context(dockerfile, {})
+    bounded = Limits(**{"build_time": 120, **limits})  # type: ignore[arg-type]
+    return BuildRequest(lambda stream: context.write_tar(stream, None, 0), owner=owner, hidden=hidden, limits=bounded)
+
+
+def said(engine: BuildKit, asked: BuildRequest) -> str:
+    """What the steps of a build print; its image is removed."""
+    printed: list[str] = []
+
+    def report(event: Step | Log) -> None:
+        if isinstance(event, Log):
+            printed.append(event.text)
+
+    engine.remove([engine.build(asked, report)])
+    return "".join(printed)
+
+
+@contextmanager
+def piped(*parts: bytes) -> Iterator[object]:
+    """A stream to which another thread writes."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        with open(writing, "wb", buffering=0) as stream:
+            for part in parts:
+                stream.write(part)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open(reading, "rb") as stream:
+        yield stream
+    thread.join()
+
+
+def test_values_are_read_however_they_are_spread_over_lines() -> None:
+    with piped(b'{"a": 1}{"b":\n', b'{"c": "caf\xc3', b'\xa9"}}\n', b"ERROR: no builder\n") as stream:
+        assert list(_json_values(stream)) == [{"a": 1}, {"b": {"c": "café"}}, "ERROR: no builder\n"]
+
+
+def test_progress_without_an_end_takes_no_memory() -> None:
+    with piped(b'{"logs": [{"data": "', *(b"x" * 1_000_000 for _ in range(100)), b"the end") as stream:
+        tracemalloc.start()
+        values = list(_json_values(stream))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 5 * MAX_PROGRESS
+    assert [len(value) for value in values] <= [KEPT_REST]
+    assert values[-1].endswith("the end")
+
+
+@pytest.mark.engine
+def test_steps_of_one_owner_take_neither_the_cache_nor_the_results_of_another() -> None:
+    engine, word = BuildKit(), uuid.uuid4().hex
+    base = load().bases.debian
+    dockerfile = (
+        f"FROM {base}\nARG OWNER\nRUN --mount=type=cache,id=launchyard,target=/cache"
+        f" echo {word} found $(cat /cache/{word}); echo it > /cache/{word}\n"
+    )
+    owners = [f"test-{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    try:
+        for owner in owners:
+            # What stands in the cache is not seen; and it would print nothing, had its step been taken as done.
+            assert f"{word} found\n" in said(engine, request(dockerfile, owner))
+            assert "found" not in said(engine, request(dockerfile, owner))
+    finally:
+        for owner in owners:
+            forget_caches(owner)
+    assert not any(owner in docker("buildx", "du", "--verbose", "--filter=type=exec.cachemount") for owner in owners)
+
+
+@pytest.mark.engine
+def test_one_process_of_a_build_has_no_more_memory_than_it_may() -> None:
+    dockerfile = (
+        f"FROM {load().bases.python.replace('{version}', '3.10')}\n"
+        f"RUN echo {uuid.uuid4().hex}; python3 -c 'bytes(400_000_000)'\n"
+    )
+    with pytest.raises(BuildFailed) as raised:
+        BuildKit().build(request(dockerfile, build_memory=300_000_000), lambda event: None)
+    assert raised.value.lines[-1] == "MemoryError"
+
+
+@pytest.mark.engine
+def test_a_password_that_a_step_prints_is_neither_reported_nor_in_the_failure() -> None:
+    word = uuid.uuid4().hex
+    events: list[Step | Log] = []
+    with pytest.raises(BuildFailed) as raised:
+        BuildKit().build(
+            request(
+                f"FROM {load().bases.debian}\nRUN echo 'it is {word}' | tr a-z A-Z; exit 1\n", hidden=(word.upper(),)
+            ),
+            events.append,
+        )
+    assert raised.value.lines == ("IT IS ***",)
+    assert [event.text for event in events if isinstance(event, Log)] == ["IT IS ***\n"]
+
+
+@pytest.mark.engine
+def test_bounds_that_are_said_to_hold_are_those_a_step_finds() -> None:
+    settings = load()
+    image = settings.bases.python.replace("{version}", "3.10")
+    found = {bound.name: bound for bound in bounds(settings, image)}
+    assert list(found) == ["build time", "build log", "build disk", "build memory", "build processes", "build reach"]
+    assert found["build time"].holds and found["build log"].holds
+    assert all(bound.fix for bound in found.values() if not bound.holds)
+    probed = probe(settings, image)
+    assert probed.process_memory == settings.limits.build_memory
+    assert found["build memory"].holds == (probed.memory is not None)
+    assert found["build processes"].holds == (probed.processes is not None)
+    assert found["build reach"].holds == (not probed.link_local)
+
+
+@pytest.mark.engine
+def test_a_floor_above_what_is_free_is_a_bound_that_does_not_hold() -> None:
+    settings = Settings(limits=replace(Limits(), disk_free=1 << 60))
+    disk = next(bound for bound in bounds(settings, load().bases.debian) if bound.name == "build disk")
+    assert not disk.holds
+    assert "prune" in disk.fix
