@@ -5,7 +5,7 @@ REF ?=
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup engine bases run test test-fast lint browser golden locks pictures bench
+.PHONY: help setup engine bases run test test-fast fuzz failures lint browser golden locks pictures bench
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -22,8 +22,8 @@ engine:          ## a Docker engine that answers, and base images
 	fixtures/bases/engine
 	$(PYTHON) fixtures/bases/build.py
 
-run: setup engine ## a session of REPO at REF, or of the bundled example
-	launchyard run $(or $(REPO),$$(fixtures/example)) $(if $(REF),--ref $(REF))
+run: setup engine ## the build service on loopback; with REPO (and REF; or REPO=example), a session of that repository
+	$(if $(REPO),launchyard run $(if $(filter example,$(REPO)),$$(fixtures/example),$(REPO)) $(if $(REF),--ref $(REF)),launchyard serve)
 
 test: setup engine browser ## everything
 	$(PYTHON) fixtures/bases/build.py --all
@@ -31,7 +31,14 @@ test: setup engine browser ## everything
 	pytest
 
 test-fast: setup ## unit and golden tests: seconds, no engine
-	pytest -m "not engine and not browser"
+	pytest -m "not engine and not browser and not hostile"
+
+SECONDS ?= 600
+fuzz: setup      ## look for input that nobody thought of, for SECONDS (600); what is found is kept as a case
+	python -m tests.hostile.fuzz $(SECONDS)
+
+failures: setup  ## write the page of real failures anew, from the fixtures
+	python -m tests.page
 
 lint: setup      ## types, style, format
 	ruff check . && ruff format --check . && mypy

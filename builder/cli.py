@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import click
 
@@ -67,6 +67,7 @@ _BUILD_OPTIONS = (
     click.option("--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image. Repeatable."),
     click.option("--push", is_flag=True, help="Push the image to the registry that its name is of."),
     click.option("--rebuild", is_flag=True, help="Resolve versions afresh, although an image is there."),
+    click.option("--no-cache", is_flag=True, help="The same, and run every step again; downloads are kept."),
     click.option(
         "--metadata-file",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -109,7 +110,12 @@ def built_of(builder: Builder, request: Request, asked: Mapping[str, Any]) -> Bu
     if file and not file.absolute().parent.is_dir():
         raise click.UsageError(f"--metadata-file: there is no directory {file.parent}.")
     planned = builder.plan(request)
-    wish = Wish(rebuild=asked["rebuild"], tags=asked["tags"], push=asked["push"])
+    wish = Wish(
+        rebuild=asked["rebuild"] or asked["no_cache"],
+        no_cache=asked["no_cache"],
+        tags=asked["tags"],
+        push=asked["push"],
+    )
     with progress() as report:
         built = builder.build(planned, wish, report)
     note(outcome(built))
@@ -204,17 +210,18 @@ def build(installation: Installation, /, repository: str, as_json: bool, **asked
 @json_option
 @click.pass_obj
 def packages(installation: Installation, /, image: str, requested: bool, as_json: bool) -> None:
-    """List what is actually installed in IMAGE."""
+    """List what is actually installed in IMAGE, and the shared libraries that it lacks."""
     inventory = installation.builder.packages(image)
     if as_json:
         document = inventory.to_json()
         emit({**document, "packages": [p for p in document["packages"] if p["requested"] or not requested]})
         return
-    from builder.tables import package_lines
+    from builder.tables import library_lines, package_lines
 
-    for line in package_lines(inventory, requested):
+    for line in (*package_lines(inventory, requested), *library_lines(inventory)):
         click.echo(line)
-    warn(inventory.warnings)
+    listed = bool(inventory.missing_libraries)
+    warn(warned for warned in inventory.warnings if not (listed and warned.code == "library-missing"))
 
 
 @click.command()
@@ -290,4 +297,36 @@ def doctor(context: click.Context, as_json: bool) -> None:
     context.exit(75 if missing else 0)
 
 
-COMMANDS = (plan, dockerfile, build, packages, diff, prune, doctor)
+@click.command()
+@click.argument("log", metavar="LOGFILE", type=click.File("rb"))
+@json_option
+@click.pass_context
+def explain(context: click.Context, log: BinaryIO, as_json: bool) -> None:
+    """Say what failed in a log, and what to do: as a failed build does, for a log that came from anywhere.
+
+    LOGFILE is the output of `docker build`, of pip, uv, conda or Poetry, or of CI that ran them; - is
+    standard input. Of a long one the last 5 MB are read.
+
+    Exit code 0 where the failure is a known one, 65 where it is not.
+    """
+    from builder.failures import Blame, explain
+    from builder.failures.built import StepFailed
+    from builder.logs import MAX_LOG, failed_step, tail
+    from builder.quantities import size_in_words
+    from builder.recognise import recognise
+    from builder.terminal import rendered
+
+    text, cut = tail(log)
+    if cut:
+        note(f"Only the last {size_in_words(MAX_LOG)} are read.")
+    failure = recognise(failed_step(text), python="", timeout=0)
+    known = not isinstance(failure, StepFailed)
+    explanation = explain(failure)
+    if as_json:
+        emit({"known": known, "explanation": explanation.to_json()})
+    else:
+        click.echo(rendered(explanation))
+    context.exit(0 if known else Blame.REPOSITORY.exit_code)
+
+
+COMMANDS = (plan, dockerfile, build, packages, diff, prune, doctor, explain)

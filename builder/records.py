@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from detectors.plan import Warned
 
@@ -43,6 +44,11 @@ class Built:
         """The form of `--metadata-file`."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Built:
+        steps = tuple(StepTime(**step) for step in document["steps"])
+        return cls(**{**document, "steps": steps, "warnings": tuple(Warned(**w) for w in document["warnings"])})
+
 
 @dataclass(frozen=True, slots=True)
 class Package:
@@ -63,15 +69,48 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingLibrary:
+    """A shared library that packages of an image need and nothing in it provides."""
+
+    library: str
+    packages: tuple[str, ...]
+    """Those that need it."""
+    files: tuple[str, ...]
+    """Of these packages, three at the most."""
+    debian: str | None
+    """The Debian package that has it, where it is a well-known one."""
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> MissingLibrary:
+        debian = document["debian"]
+        return cls(
+            str(document["library"]),
+            tuple(map(str, document["packages"])),
+            tuple(map(str, document["files"])),
+            None if debian is None else str(debian),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
     """What is in an image, and what its build warned of."""
 
     packages: tuple[Package, ...]
     """By name."""
     warnings: tuple[Warned, ...]
+    missing_libraries: tuple[MissingLibrary, ...] = ()
+    """By name; the warnings have a line on each. Images of before they were looked for have none."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Inventory:
+        return cls(
+            tuple(Package.from_json(package) for package in document["packages"]),
+            tuple(Warned(**warned) for warned in document["warnings"]),
+            tuple(MissingLibrary.from_json(library) for library in document["missing_libraries"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +124,123 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+EnvironmentState = Literal["building", "ready", "failed", "empty"]
+BuildState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Reason = Literal["created", "asked", "pushed", "base changed", "as-of"]
+
+UNDER_WAY: tuple[BuildState, ...] = ("queued", "running")
+ENDED = tuple(state for state in get_args(BuildState) if state not in UNDER_WAY)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a person decides about an environment, beside where it comes from."""
+
+    strategy: str | None = None
+    python: str | None = None
+    frontend: str = "jupyterlab"
+    groups: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    as_of: str | None = None
+    """An ISO 8601 date, or "commit"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A repository whose image is kept right, under a name of its own. Times are UTC."""
+
+    id: str
+    name: str
+    repository: str
+    ref: str | None
+    subdir: str
+    options: Choices
+    state: EnvironmentState
+    """Of its newest build; one that was cancelled changes nothing."""
+    current_version: int | None
+    """In use while a rebuild runs, and when it fails."""
+    pinned: bool
+    """New versions do not become the current one."""
+    revision: int
+    """Grows with every change."""
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a build is asked to do differently from its environment's own way."""
+
+    ref: str | None = None
+    as_of: str | None = None
+    fresh: bool = False
+    """Decide versions anew, although an image is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One attempt to bring an environment's image up to date. Times are UTC."""
+
+    id: str
+    environment_id: str
+    state: BuildState
+    reason: Reason
+    asked_by: str
+    asked: Asked
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    commit: str | None = None
+    """Known once its ref is resolved, and kept when the build is taken up again."""
+    key: str | None = None
+    strategy: str | None = None
+    steps: tuple[StepTime, ...] = ()
+    explanation: Mapping[str, Any] | None = None
+    """Why it failed: an Explanation's JSON."""
+    outcome: str = ""
+    """How its image came to be: "no image of this key yet", "nothing that matters changed"."""
+    version: int | None = None
+    """The version that it made, or found to be right already."""
+    cancelling: bool = False
+    """Somebody asked for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An image of an environment: v1, v2, ..."""
+
+    environment_id: str
+    number: int
+    build_id: str
+    reference: str
+    image_id: str
+    digest: str | None
+    size: int
+    key: str
+    lock: str
+    commit: str
+    created_at: datetime
+    inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
+    """Kept here: it outlives the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a build: an image and what is in it, or a failure in words, or neither when it was cancelled."""
+
+    built: Built | None = None
+    inventory: Inventory | None = None
+    explanation: Mapping[str, Any] | None = None
+
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Record]):
+    """Some records of a list, and where the next ones start."""
+
+    items: tuple[Record, ...]
+    next: str | None

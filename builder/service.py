@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from builder import build as job
-from builder.address import parse
+from builder.address import check_ref, parse
 from builder.build import Planned, Wish
 from builder.engine import Engine, Image, Report
-from builder.failures import ImageAbsent, ImageForeign
+from builder.failures.asked import ImageAbsent, ImageForeign, SettingsForeign
 from builder.identity import LABEL
 from builder.quantities import instant_of
-from builder.records import Built, Difference, Inventory
-from builder.settings import Settings, load
+from builder.records import (
+    UNDER_WAY,
+    Asked,
+    Build,
+    Built,
+    Choices,
+    Difference,
+    Environment,
+    Inventory,
+    Page,
+    Reason,
+    Version,
+)
+from builder.settings import PREFIX, Settings, file_in_use, load
 from detectors.failures import BuildError
 from detectors.plan import Options
+
+if TYPE_CHECKING:
+    from builder.journal import Event, Journal
+    from builder.previews import Previews
+    from builder.queue import Queue
+    from builder.store import Store
 
 __all__ = [
     "BuildError",
@@ -25,6 +47,7 @@ __all__ = [
     "Options",
     "Planned",
     "Request",
+    "Service",
     "Settings",
     "Wish",
     "load",
@@ -58,7 +81,9 @@ class Builder:
         if options.as_of and options.as_of != "commit":
             options = replace(options, as_of=instant_of(options.as_of))
         address = parse(request.repository, self.settings, allow_local=self._allow_local)
-        return job.plan(address, request.ref, options, request.frontend, self.settings, worktree=request.worktree)
+        planned = job.plan(address, request.ref, options, request.frontend, self.settings, worktree=request.worktree)
+        _refuse_its_settings(planned)
+        return planned
 
     def build(self, planned: Planned, wish: Wish, report: Report) -> Built:
         """The image of a plan: the one that exists, or one that is built now."""
@@ -86,3 +111,179 @@ class Builder:
         from builder.inventory import difference
 
         return difference(self.packages(before), self.packages(after))
+
+
+def _refuse_its_settings(planned: Planned) -> None:
+    """Settings choose what a build trusts, and which files of this machine it gets: no repository brings its own.
+
+    Raises BuildError(SettingsForeign) where the file in use is one that the repository has committed.
+    """
+    file, local = file_in_use(), planned.address.local
+    if file is None or local is None or PREFIX + "CONFIG" in os.environ:
+        return
+    path = file.resolve()
+    if path.is_relative_to(local) and planned.commit.source.entry(path.relative_to(local).as_posix()):
+        raise BuildError(SettingsForeign(str(file)))
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnvironment:
+    """An environment as somebody asks for it."""
+
+    repository: str
+    name: str | None = None
+    """By default after the repository."""
+    ref: str | None = None
+    subdir: str = ""
+    options: Choices = field(default_factory=Choices)
+
+
+class Service:
+    """The environments of one installation, and their builds and versions. Every method raises BuildError."""
+
+    def __init__(self, settings: Settings, store: Store, journal: Journal, queue: Queue, previews: Previews) -> None:
+        self._settings = settings
+        self._store = store
+        self._journal = journal
+        self._queue = queue
+        self._previews = previews
+
+    def preview(self, new: NewEnvironment) -> Mapping[str, Any]:
+        """What would be built, and why: the published document of a plan, with its Dockerfile."""
+        choices = new.options
+        options = Options(
+            subdir=new.subdir, strategy=choices.strategy, python=choices.python, groups=choices.groups,
+            extras=choices.extras, as_of=choices.as_of,
+        )  # fmt: skip
+        return self._previews.of(Request(new.repository, new.ref, options, choices.frontend))
+
+    # Environments
+
+    def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:
+        """Remember an environment, and start its first build."""
+        own_name = self._checked(new.repository, new.ref, new.options)
+        environment = self._store.create_environment(
+            new.name or own_name, new.repository, new.ref, new.subdir, new.options, exact=new.name is not None
+        )
+        build, _ = self._start(environment.id, "created", by, Asked())
+        return self._store.environment(environment.id), build
+
+    def environment(self, id: str) -> Environment:
+        return self._store.environment(id)
+
+    def environments(
+        self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[Environment]:
+        return self._store.environments(search=search, state=state, after=after, limit=limit)
+
+    def change(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
+        """Change name, ref, subdir or options; what is built by them is the next build."""
+        now = self._store.environment(id)
+        self._checked(now.repository, changes.get("ref", now.ref), changes.get("options", now.options))
+        return self._store.change_environment(id, changes, revision)
+
+    def delete(self, id: str, revision: int | None = None) -> None:
+        """Forget an environment and end its builds. Its images stay in the engine, for `prune`."""
+        for build_id in self._store.delete_environment(id, revision):
+            self._journal.forget(build_id)
+
+    def image(self, id: str) -> tuple[Environment, Version]:
+        """What a launcher should use now. Raises BuildError(NoVersionYet)."""
+        from builder.failures.served import NoVersionYet
+
+        environment = self._store.environment(id)
+        if environment.current_version is None:
+            raise BuildError(NoVersionYet(environment.name, environment.state))
+        return environment, self._store.version(id, environment.current_version)
+
+    # Builds
+
+    def rebuild(self, environment_id: str, asked: Asked, by: str = "") -> tuple[Build, bool]:
+        """A new build, or the one under way for the same inputs and False."""
+        environment = self._store.environment(environment_id)
+        choices = replace(environment.options, as_of=asked.as_of or environment.options.as_of)
+        self._checked(environment.repository, asked.ref, choices)
+        return self._start(environment_id, "as-of" if asked.as_of else "asked", by, asked)
+
+    def build(self, id: str) -> Build:
+        return self._store.build(id)
+
+    def builds(
+        self,
+        *,
+        environment_id: str | None = None,
+        state: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Build]:
+        if environment_id:
+            self._store.environment(environment_id)
+        return self._store.builds(environment_id=environment_id, state=state, after=after, limit=limit)
+
+    def cancel(self, id: str) -> Build:
+        """End a build, within seconds where it runs. One that has ended stays as it is."""
+        before = self._store.build(id)
+        after = self._store.cancel(id)
+        if before.state == "queued" and after.state == "cancelled":
+            self._queue.end(after)
+        return after
+
+    def events(self, build_id: str, after: int) -> tuple[Event, ...]:
+        """What happened in a build behind an event's id, as many as are read at once."""
+        return self._journal.after(build_id, after)
+
+    def has_more_events(self, build_id: str, after: int) -> bool:
+        """Whether there may be events behind an event's id: a look at a file's size."""
+        return self._journal.size(build_id) > after
+
+    def has_ended(self, build_id: str) -> bool:
+        return self._store.build(build_id).state not in UNDER_WAY
+
+    def log(self, build_id: str) -> Path:
+        """The file of a build's log; there is none before it has started."""
+        self._store.build(build_id)
+        return self._journal.log(build_id)
+
+    # Versions
+
+    def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
+        return self._store.versions(environment_id, after=after, limit=limit)
+
+    def version(self, environment_id: str, number: int) -> Version:
+        """With what is in it."""
+        return self._store.version(environment_id, number)
+
+    def diff(self, environment_id: str, before: int, after: int) -> Difference:
+        from builder.inventory import difference
+
+        old, new = (self._store.version(environment_id, number) for number in (before, after))
+        return difference(old.inventory, new.inventory)
+
+    def roll_back(self, environment_id: str, number: int) -> Environment:
+        """Let a version be the current one, until a build makes another."""
+        return self._store.use_version(environment_id, number)
+
+    def pin(self, environment_id: str, number: int) -> Environment:
+        """Let a version be the current one, whatever is built."""
+        return self._store.use_version(environment_id, number, pinned=True)
+
+    def unpin(self, environment_id: str) -> Environment:
+        """Let the next new version be the current one again."""
+        return self._store.change_environment(environment_id, {"pinned": False})
+
+    # How
+
+    def _start(self, environment_id: str, reason: Reason, by: str, asked: Asked) -> tuple[Build, bool]:
+        build, new = self._store.start_build(environment_id, reason, by, asked)
+        if new:
+            self._queue.put(build.id)
+        return build, new
+
+    def _checked(self, repository: str, ref: str | None, choices: Choices) -> str:
+        """A name for an environment of a repository that may be built; looks at no network but for a host's address."""
+        address = parse(repository, self._settings, allow_local=self._settings.allow_local)
+        if ref is not None:
+            check_ref(ref)
+        if choices.as_of and choices.as_of != "commit":
+            instant_of(choices.as_of)
+        return address.slug

@@ -11,6 +11,7 @@ import click
 
 from builder import cli as builder_cli
 from builder.cli import SIZE, build_options, built_of, repository_options, request_of
+from builder.remote import remote
 from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
 
@@ -146,6 +147,31 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
         click.echo(line)
     if listed and not tokens:
         note("`launchyard sessions --tokens` shows the addresses that open them.")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8_700, show_default=True, help="0 takes a free one.")
+@click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that it remembers in.")
+@click.pass_obj
+def serve(installation: Installation, /, host: str, port: int, state: Path | None) -> None:
+    """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
+
+    It goes on with the builds that were under way when it last ended. There are no passwords: by
+    default it answers to programs of this machine only.
+    """
+    from dataclasses import replace
+
+    from builder.serve import listen, serve
+    from builder.worker import ProcessRunner
+
+    builder = installation.builder
+    settings = replace(builder.settings, state_dir=str(state.resolve())) if state else builder.settings
+    with listen(host, port) as socket:
+        serve(settings, builder.engine, ProcessRunner(), host, socket, lambda address: click.echo(address))
+
+
+main.add_command(remote)
 
 
 def _print_address(session: Session, as_json: bool) -> None:

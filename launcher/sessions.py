@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from builder.failures import SessionAbsent, SessionEnded, SessionExists
+from builder.failures.served import SessionAbsent, SessionEnded, SessionExists
 from builder.service import BuildError
 from launcher.records import PORT, Session, SessionRequest
 

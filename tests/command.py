@@ -24,6 +24,7 @@ class Launchyard:
 
     directory: Path
     engine: FakeEngine = field(default_factory=lambda: FakeEngine(index={"six": "1.16.0", "numpy": "2.2.2"}))
+    allow_local: bool = True
     settings: Settings = field(init=False)
     runtime: FakeRuntime = field(init=False)
 
@@ -35,7 +36,7 @@ class Launchyard:
     def __call__(self, *arguments: object) -> Result:
         """The outcome of a command: `exit_code`, `stdout` and `stderr`."""
         installation = Installation()
-        installation.builder = Builder(self.settings, self.engine, allow_local=True)
+        installation.builder = Builder(self.settings, self.engine, allow_local=self.allow_local)
         installation.runtime = self.runtime
         installation.probe = self.runtime.answers
         return CliRunner().invoke(main, [str(argument) for argument in arguments], obj=installation)

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from builder.failures import EngineUnavailable, ImageAbsent, PortTaken, SessionExists
+from builder.failures.asked import EngineUnavailable, ImageAbsent
+from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError
 from launcher.records import PORT, Session, SessionRequest
 

@@ -6,7 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
-from builder.failures import ImageAbsent, PortTaken, SessionExists
+from builder.failures.asked import ImageAbsent
+from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError, Engine
 from launcher.records import Session, SessionRequest
 

@@ -11,9 +11,12 @@ from playwright.sync_api import Page, sync_playwright
 CHROMIUM = shutil.which("chromium") or "chromium"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser_page() -> Iterator[Page]:
-    """One page for all tests; each opens what it needs in it."""
+    """One page for all tests of the package; each opens what it needs in it.
+
+    While it is there, Playwright's event loop runs in this thread, and nobody else's can.
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,

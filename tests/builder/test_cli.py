@@ -16,7 +16,8 @@ import pytest
 
 import detectors
 from builder.engine import BuildFailed
-from builder.failures import EngineUnavailable
+from builder.failures.asked import EngineUnavailable
+from builder.fake_engine import FakeEngine
 from builder.settings import Index, load
 from detectors.failures import BuildError
 from tests.command import Launchyard, foreign
@@ -73,7 +74,9 @@ def test_plan_without_an_environment_file_names_what_comes_near(
     result = launchyard("plan", repository)
     assert result.exit_code == 65
     assert result.stdout == ""
-    assert result.stderr.startswith("error: No environment file\n  In the root of the repository: enviroment.yml\n")
+    assert result.stderr.startswith(
+        "error: No environment file\n  In the root of the repository:\n    enviroment.yml\n"
+    )
     assert "to do: Rename enviroment.yml to environment.yml." in result.stderr
     error = launchyard.error("plan", repository)
     assert (error["code"], error["blame"]) == ("no-environment", "repository")
@@ -250,6 +253,39 @@ def test_rebuild_finds_new_versions_and_diff_shows_them(
     assert launchyard.json("diff", before, after)["changed"][0][1]["version"] == "1.17.0"
 
 
+def test_owners_have_the_same_key_and_neither_images_nor_tags_in_common(launchyard: Launchyard, six: Path) -> None:
+    key = launchyard.json("plan", six)["key"]
+    references = {}
+    for owner in ("", "ada", "grace"):
+        launchyard.settings = replace(launchyard.settings, owner=owner)
+        assert launchyard.json("plan", six)["key"] == key
+        references[owner] = launchyard.ok("build", six).strip()
+        assert launchyard.engine.requests[-1].owner == owner
+    name = references[""].removeprefix("launchyard/")
+    assert "/" not in name
+    assert references == {
+        "": f"launchyard/{name}",
+        "ada": f"launchyard/ada/{name}",
+        "grace": f"launchyard/grace/{name}",
+    }
+    built = len(launchyard.engine.requests)
+    launchyard.settings = replace(launchyard.settings, owner="ada")
+    assert launchyard.ok("build", six).strip() == references["ada"]
+    assert len(launchyard.engine.requests) == built
+    ids = {image.id for image in map(launchyard.engine.inspect, references.values()) if image}
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize("written", [b"", b"[", b"1", b"[1]", b'[["code"]]', b"[" * 100_000])
+def test_a_record_that_foreign_code_has_spoilt_is_explained(
+    launchyard: Launchyard, six: Path, monkeypatch: pytest.MonkeyPatch, written: bytes
+) -> None:
+    read = {"problems.json": written, "packages.json": written, "lock.json": b""}
+    monkeypatch.setattr(FakeEngine, "read", lambda self, reference, directory: read)
+    error = launchyard.error("build", six)
+    assert (error["code"], error["blame"]) == ("record-invalid", "repository")
+
+
 def test_failed_rebuild_leaves_the_last_good_image_in_use(launchyard: Launchyard, six: Path) -> None:
     reference = launchyard.ok("build", six)
     launchyard.engine.index = {}
@@ -300,6 +336,35 @@ def test_packages_are_those_in_the_image(launchyard: Launchyard, six: Path) -> N
     assert launchyard.ok("packages", reference) == "six  1.16.0  index  asked for\n"
     listed = launchyard.json("packages", reference, "--requested")["packages"]
     assert listed == [{"name": "six", "version": "1.16.0", "source": "index", "requested": True}]
+
+
+LACKING = {
+    "libraries.json": [
+        {"library": "libGL.so.1", "packages": ["opencv"], "files": ["/opt/env/lib/cv2.so"], "debian": "libgl1"},
+        {"library": "libtide.so.2", "packages": ["six"], "files": ["/opt/env/lib/six.so"], "debian": None},
+    ],
+    "problems.json": [["library-missing", "libGL.so.1 is needed by opencv"], ["kernel", "There is no kernel"]],
+}
+
+
+def test_missing_libraries_follow_the_packages_and_are_not_said_twice(launchyard: Launchyard, six: Path) -> None:
+    launchyard.engine.documents = LACKING
+    built = launchyard("build", six)
+    assert "warning: libGL.so.1 is needed by opencv\n" in built.stderr
+    result = launchyard("packages", built.stdout.strip())
+    assert result.stdout == (
+        "six  1.16.0  index  asked for\n\nMissing libraries\n"
+        "  libGL.so.1    needed by opencv  apt.txt: libgl1\n"
+        "  libtide.so.2  needed by six\n"
+    )
+    assert result.stderr == "warning: There is no kernel\n"
+
+
+def test_missing_libraries_as_json_are_whole(launchyard: Launchyard, six: Path) -> None:
+    launchyard.engine.documents = LACKING
+    document = launchyard.json("packages", launchyard.ok("build", six).strip())
+    assert document["missing_libraries"] == LACKING["libraries.json"]
+    assert [warned["code"] for warned in document["warnings"]] == ["library-missing", "kernel"]
 
 
 def test_image_that_is_not_there_or_not_launchyards_has_no_packages(launchyard: Launchyard) -> None:

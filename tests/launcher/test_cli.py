@@ -203,7 +203,8 @@ def test_every_command_explains_itself(launchyard: Launchyard) -> None:
     from launcher.cli import main
 
     assert set(main.commands) == {
-        "plan", "dockerfile", "build", "run", "stop", "sessions", "packages", "diff", "prune", "doctor",
+        "plan", "dockerfile", "build", "run", "stop", "sessions", "packages", "diff", "prune", "doctor", "explain",
+        "serve", "remote",
     }  # fmt: skip
     for name in main.commands:
         assert len(launchyard.ok(name, "--help")) > 100

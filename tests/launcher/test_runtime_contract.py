@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from builder.failures import ImageAbsent, PortTaken, SessionEnded, SessionExists
+from builder.failures.asked import ImageAbsent
+from builder.failures.served import PortTaken, SessionEnded, SessionExists
 from builder.fake_engine import FakeEngine
 from builder.service import BuildError
 from builder.settings import load

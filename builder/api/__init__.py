@@ -1,0 +1,41 @@
+"""The service over HTTP. There is no logic here: each route asks builder.service one question."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from builder.api import builds, environments, operations, plans, versions
+from builder.api.guard import Guard
+from builder.api.problems import PROBLEMS, answer_problems
+from builder.embedded import Embedded
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names under which a service on the loopback interface is asked."""
+
+DESCRIPTION = """Environments of git repositories: their images, built on demand and kept right.
+
+Lists are `{items, next}`; give `next` as `cursor` to go on. Times are UTC. What goes wrong is an
+`application/problem+json` that says what was seen and what to do. An environment carries an `ETag`; with it as
+`If-Match` a change happens only if nobody was faster."""
+
+
+def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
+    """The service as an ASGI application that answers to the names in `hosts`."""
+    app = FastAPI(
+        title="Launchyard",
+        version=version("launchyard"),
+        description=DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # it would load scripts of other sites
+        redoc_url=None,
+        responses=PROBLEMS,
+    )
+    app.state.running = running
+    answer_problems(app)
+    for routes in (plans, environments, builds, versions):
+        app.include_router(routes.router, prefix="/api/v1")
+    app.include_router(operations.router)
+    app.add_middleware(Guard, hosts=hosts)
+    return app

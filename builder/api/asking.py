@@ -1,0 +1,50 @@
+"""What routes have in common: the service, cursors, and entity tags."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Query, Request, Response
+from pydantic import BaseModel
+
+from builder.documents import EXAMPLE_ID, ID
+from builder.failures.served import RevisionStale
+from builder.service import BuildError, Service
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.running.service
+    return service
+
+
+TheService = Annotated[Service, Depends(_service)]
+Id = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_ID])]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[1])]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]
+Cursor = Annotated[str | None, Query(pattern=ID, description="The `next` of the list before.", examples=[EXAMPLE_ID])]
+IfNoneMatch = Annotated[str | None, Header(description="An `ETag`: answers 304 where it still holds.")]
+IfMatch = Annotated[str | None, Header(description="An environment's `ETag`: answers 412 where it no longer holds.")]
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as it was."}}
+"""For routes that know `If-None-Match`."""
+
+
+def answer(document: BaseModel, if_none_match: str | None, tag: str | None = None) -> Response:
+    """A document with its entity tag; 304 without it where the asker has it already."""
+    body = document.model_dump_json().encode()
+    etag = f'"{tag or hashlib.sha256(body).hexdigest()[:20]}"'
+    if if_none_match and etag in re.findall(r'"[^"]*"', if_none_match):
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(body, media_type="application/json", headers={"ETag": etag})
+
+
+def revision_of(if_match: str | None) -> int | None:
+    """The revision that `If-Match` names; None for any. Raises BuildError(RevisionStale) for what names none."""
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = re.fullmatch(r'\s*"(\d{1,9})"\s*', if_match)
+    if not found:
+        raise BuildError(RevisionStale("The environment"))
+    return int(found[1])

@@ -1,0 +1,57 @@
+"""What is turned away before any route sees it.
+
+A service without passwords on the loopback interface is still in reach of every page in the browser of
+the same machine: by a name that resolves to it, and by forms. So it answers to its own names only, and
+lets no other site's page change anything.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from builder.api.problems import problem
+from builder.failures.served import HostForeign, RequestInvalid
+
+MAX_BODY = 1_000_000
+"""Bytes of a request."""
+
+
+class Guard:
+    """Checks host, origin and size of a request."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if "*" not in self._hosts and _name(f"//{host}") not in self._hosts:
+            await problem(HostForeign(f"Host: {host[:200]}"))(scope, receive, send)
+        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers, host):
+            await problem(HostForeign(f"Origin: {headers.get('origin', 'unknown')[:200]}"))(scope, receive, send)
+        elif "transfer-encoding" in headers or int(headers.get("content-length") or 0) > MAX_BODY:
+            places = (("Content-Length", f"needed, {MAX_BODY:,} at most"),)
+            await problem(RequestInvalid(places), 413)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def _name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def _from_elsewhere(headers: Headers, host: str) -> bool:
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()

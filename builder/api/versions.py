@@ -1,0 +1,86 @@
+"""Versions: what was built, what is in it, and which one is in use."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from builder import documents
+from builder.api.asking import NOT_MODIFIED, Id, IfNoneMatch, Limit, Number, TheService, answer
+from builder.records import Package
+
+router = APIRouter(prefix="/environments/{environment_id}", tags=["versions"])
+
+NumberCursor = Annotated[
+    str | None, Query(pattern=r"^[0-9]{1,9}$", description="The `next` of the list before.", examples=["3"])
+]
+
+
+@router.get("/versions", response_model=documents.Versions, responses=NOT_MODIFIED, summary="List, the newest first")
+def list_(
+    environment_id: Id,
+    service: TheService,
+    cursor: NumberCursor = None,
+    limit: Limit = 50,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    page = service.versions(environment_id, after=cursor, limit=limit)
+    return answer(documents.Versions.model_validate(page), if_none_match)
+
+
+@router.get(
+    "/versions/diff", response_model=documents.Difference, responses=NOT_MODIFIED, summary="What changed between two"
+)
+def diff(
+    environment_id: Id,
+    service: TheService,
+    before: Annotated[int, Query(alias="from", ge=1, le=2**31 - 1, examples=[1])],
+    after: Annotated[int, Query(alias="to", ge=1, le=2**31 - 1, examples=[2])],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    found = service.diff(environment_id, before, after)
+    document = documents.Difference(
+        added=[_package(package) for package in found.added],
+        removed=[_package(package) for package in found.removed],
+        changed=[documents.PackageChange(before=_package(old), after=_package(new)) for old, new in found.changed],
+    )
+    return answer(document, if_none_match)
+
+
+@router.get("/versions/{number}", response_model=documents.Version, responses=NOT_MODIFIED, summary="Read")
+def read(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
+    return answer(documents.Version.model_validate(service.version(environment_id, number)), if_none_match)
+
+
+@router.get(
+    "/versions/{number}/packages",
+    response_model=documents.Packages,
+    responses=NOT_MODIFIED,
+    summary="What is actually installed",
+)
+def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
+    inventory = service.version(environment_id, number).inventory
+    return answer(documents.Packages.model_validate(inventory), if_none_match)
+
+
+@router.post("/versions/{number}/use", response_model=documents.Environment, summary="Roll back, or forward")
+def use(environment_id: Id, number: Number, service: TheService) -> Any:
+    """This version is the current one, until a build makes another."""
+    return documents.Environment.model_validate(service.roll_back(environment_id, number))
+
+
+@router.put("/pin/{number}", response_model=documents.Environment, summary="Pin")
+def pin(environment_id: Id, number: Number, service: TheService) -> Any:
+    """This version is the current one, whatever is built."""
+    return documents.Environment.model_validate(service.pin(environment_id, number))
+
+
+@router.delete("/pin", response_model=documents.Environment, summary="Unpin")
+def unpin(environment_id: Id, service: TheService) -> Any:
+    """The next new version becomes the current one again."""
+    return documents.Environment.model_validate(service.unpin(environment_id))
+
+
+def _package(package: Package) -> documents.Package:
+    return documents.Package.model_validate(package)

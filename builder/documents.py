@@ -1,0 +1,249 @@
+"""The JSON of the service's requests and answers, with examples; the OpenAPI document is made of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from builder.records import BuildState, EnvironmentState, Reason
+
+ID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
+EXAMPLE_ID = "01996f2e-7a52-7000-8cf1-3b6a0d4a1c2e"
+EXAMPLE_OTHER_ID = "01996f2e-7a60-7000-9b1d-0a2f5b7c8d9e"
+EXAMPLE_REPOSITORY = "https://github.com/ada/tides"
+EXAMPLE_IMAGE = "launchyard/ada-tides:4a753886a0fc-9c92ceca3791"
+EXAMPLE_COMMIT = "41e467da501466dc1a16fa7e16de79308a386403"
+EXAMPLE_KEY = "4a753886a0fc0e8dfb092baa904dcf3e0317c918a25a6939d821d59a1b6d4909"
+
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1_000)]
+Ref = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f]+$", max_length=250)]
+AsOf = Annotated[
+    str,
+    StringConstraints(pattern=r"^(commit|[0-9TZ:.+ -]+)$", max_length=40),
+    Field(description="Versions as the index had them then: an ISO 8601 date or time, or `commit`."),
+]
+
+
+class Given(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Shown(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Choices(Given):
+    """What is decided by hand; everything else follows from the repository."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    strategy: Literal["conda", "pip", "poetry", "project"] | None = None
+    python: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", max_length=20)] | None = None
+    frontend: Literal["jupyterlab", "vscodium", "none"] = "jupyterlab"
+    groups: list[Word] = Field(default=[], max_length=50, description="Dependency groups to add (poetry, project).")
+    extras: list[Word] = Field(default=[], max_length=50, description="Extras of the project itself to add.")
+    as_of: AsOf | None = None
+
+
+class Wanted(Given):
+    """A repository, and what is decided by hand."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"repository": EXAMPLE_REPOSITORY, "ref": "main"}]}
+    )
+    repository: str = Field(min_length=1, max_length=2_000, description="The https address of a public repository.")
+    ref: Ref | None = Field(default=None, description="A branch, a tag or a commit; by default HEAD.")
+    subdir: Text = Field(default="", description="The directory that holds the environment's file.")
+    options: Choices = Choices()
+
+
+class NewEnvironment(Wanted):
+    """An environment to create."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"repository": EXAMPLE_REPOSITORY, "name": "tides", "ref": "main"}]},
+    )
+    name: Name | None = Field(default=None, description="Unique; by default made of owner and repository.")
+
+
+class EnvironmentChange(Given):
+    """What is to be different. Nothing is built by it; the next build follows it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"ref": "release"}]})
+    name: Name = ""
+    ref: Ref | None = None
+    subdir: Text = ""
+    options: Choices = Choices()
+
+
+class AskedBuild(Given):
+    """A rebuild; without anything, what the environment's ref has now."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"fresh": True}]})
+    fresh: bool = Field(default=False, strict=True, description="Decide versions anew, although nothing changed.")
+    as_of: AsOf | None = None
+    ref: Ref | None = Field(default=None, description="This one instead of the environment's, this once.")
+
+
+class Environment(Shown):
+    """An environment; its current version stays in use while a rebuild runs, and when it fails."""
+
+    id: str = Field(examples=[EXAMPLE_ID])
+    name: str = Field(examples=["tides"])
+    repository: str = Field(examples=[EXAMPLE_REPOSITORY])
+    ref: str | None = Field(examples=["main"])
+    subdir: str = Field(examples=[""])
+    options: Choices
+    state: EnvironmentState = Field(
+        description="`building` while a build is under way, `failed` when the newest failed, `empty` without an image.",
+        examples=["ready"],
+    )
+    current_version: int | None = Field(examples=[2])
+    pinned: bool = Field(description="New versions do not become the current one.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class Created(Environment):
+    """A new environment, with its first build."""
+
+    build: Build
+
+
+class StepTime(Shown):
+    name: str = Field(examples=["[lock 1/1] RUN lock"])
+    seconds: float = Field(examples=[0.68])
+    cached: bool
+
+
+class Explanation(BaseModel):
+    """A failure in words."""
+
+    code: str = Field(examples=["package-not-found"])
+    title: str = Field(examples=["There is no package numpie"])
+    seen: str = Field(examples=["requirements.txt:3: numpie"])
+    fix: list[str] = Field(examples=[["Correct the name in line 3."]])
+    blame: Literal["usage", "repository", "outside", "launchyard"]
+
+
+class Build(Shown):
+    """One attempt to bring an environment's image up to date."""
+
+    id: str = Field(examples=[EXAMPLE_OTHER_ID])
+    environment_id: str = Field(examples=[EXAMPLE_ID])
+    state: BuildState = Field(examples=["succeeded"])
+    reason: Reason = Field(examples=["asked"])
+    asked_by: str
+    commit: str | None = Field(examples=[EXAMPLE_COMMIT])
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    steps: list[StepTime]
+    explanation: Explanation | None = Field(description="Why it failed.", examples=[None])
+    outcome: str = Field(
+        description="How its image came to be, in words.", examples=["nothing new: the image of v2 is right already"]
+    )
+    version: int | None = Field(description="The version that it made, or found to be right already.", examples=[2])
+
+
+class Version(Shown):
+    """An image of an environment."""
+
+    number: int = Field(examples=[2])
+    reference: str = Field(examples=[EXAMPLE_IMAGE])
+    digest: str | None = Field(description="The manifest's, where a registry has given one.", examples=[None])
+    image_id: str = Field(examples=["sha256:" + EXAMPLE_KEY])
+    size: int = Field(description="Bytes.", examples=[880_000_000])
+    key: str = Field(examples=[EXAMPLE_KEY])
+    lock: str = Field(description="SHA-256 of the lock, or its beginning.", examples=["9c92ceca3791"])
+    commit: str = Field(examples=[EXAMPLE_COMMIT])
+    build_id: str = Field(examples=[EXAMPLE_OTHER_ID])
+    created_at: datetime
+
+
+class CurrentImage(BaseModel):
+    """What a launcher should use now."""
+
+    environment_id: str = Field(examples=[EXAMPLE_ID])
+    version: int = Field(examples=[2])
+    reference: str = Field(examples=[EXAMPLE_IMAGE])
+    digest: str | None = Field(examples=[None])
+    image_id: str = Field(examples=["sha256:" + EXAMPLE_KEY])
+
+
+class Environments(Shown):
+    items: list[Environment]
+    next: str | None
+
+
+class Builds(Shown):
+    items: list[Build]
+    next: str | None
+
+
+class Versions(Shown):
+    items: list[Version]
+    next: str | None
+
+
+class Package(Shown):
+    name: str = Field(examples=["numpy"])
+    version: str = Field(examples=["2.2.2"])
+    source: str = Field(description="`conda`, `index` or `repository`.", examples=["index"])
+    requested: bool = Field(description="Asked for by the repository, not pulled in.")
+
+
+class Warned(Shown):
+    code: str = Field(examples=["library-missing"])
+    message: str = Field(examples=["libGL.so.1, which opencv-python needs, is in no package of the image"])
+
+
+class Packages(Shown):
+    """What is actually installed in a version."""
+
+    packages: list[Package]
+    warnings: list[Warned]
+
+
+class PackageChange(BaseModel):
+    before: Package
+    after: Package
+
+
+class Difference(BaseModel):
+    """What one version has that another has not."""
+
+    added: list[Package]
+    removed: list[Package]
+    changed: list[PackageChange]
+
+
+class Preview(BaseModel):
+    """A plan, as detectors/plan.schema.json describes it, and its Dockerfile."""
+
+    model_config = ConfigDict(extra="allow")
+    key: str = Field(examples=[EXAMPLE_KEY])
+    strategy: str = Field(examples=["pip"])
+    python: dict[str, str] = Field(examples=[{"value": "3.10", "origin": "default"}])
+    frontend: str = Field(examples=["jupyterlab"])
+    repository: dict[str, str] = Field(examples=[{"url": EXAMPLE_REPOSITORY, "commit": EXAMPLE_COMMIT, "subdir": ""}])
+    dockerfile: str = Field(examples=["FROM debian:bookworm-slim\n"])
+
+
+class Problem(Explanation):
+    """RFC 9457, with the members of an explanation."""
+
+    type: str = Field(examples=["urn:launchyard:problem:package-not-found"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="What was seen.", examples=["requirements.txt:3: numpie"])
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+Created.model_rebuild()

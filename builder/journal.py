@@ -1,0 +1,150 @@
+"""The journal of a build: what happened, in order, in one file that outlives every process.
+
+Each line is an event in JSON, and an event's id is the place in the file where its line ends. So ids
+only grow, a reader goes on exactly behind the last one it saw, and a line that a process did not live
+to finish was never seen by anybody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_LOG = 10_000_000
+"""Bytes of a build's log that are kept."""
+
+MAX_TEXT = 16_000
+"""Characters of one event's text."""
+
+MAX_READ = 256_000
+"""Bytes that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a build: "plan", "step", "log", "state", "explanation" or "end"."""
+
+    id: int
+    type: str
+    content: Mapping[str, Any]
+
+
+class Journal:
+    """Journals in a directory, one for each build; with each the log as text, made of the journal."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def log(self, build_id: str) -> Path:
+        """Where the log is, as text."""
+        return self._directory / f"{build_id}.log"
+
+    def open(self, build_id: str) -> Writer:
+        """Go on with a build's journal, or begin it."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return Writer(self._path(build_id), self.log(build_id))
+
+    def after(self, build_id: str, id: int) -> tuple[Event, ...]:
+        """The events behind one, as many as are read at once; all that there are after the id 0, bit by bit."""
+        try:
+            with self._path(build_id).open("rb") as file:
+                return tuple(_events(file, id))
+        except FileNotFoundError:
+            return ()
+
+    def size(self, build_id: str) -> int:
+        """Bytes of the journal, 0 for none: a cheap way to see that nothing came."""
+        try:
+            return self._path(build_id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def every(self, build_id: str) -> Iterator[Event]:
+        """All events that there are now."""
+        id = 0
+        while found := self.after(build_id, id):
+            yield from found
+            id = found[-1].id
+
+    def forget(self, build_id: str) -> None:
+        for path in (self._path(build_id), self.log(build_id)):
+            path.unlink(missing_ok=True)
+
+    def _path(self, build_id: str) -> Path:
+        return self._directory / f"{build_id}.events"
+
+
+class Writer:
+    """Appends to one journal. There is one writer at a time: the build's own workflow."""
+
+    def __init__(self, path: Path, log: Path) -> None:
+        self._file = path.open("ab")
+        _drop_torn_line(path)
+        self._log = log.open("wb")
+        self._logged = 0
+        self._ended = False
+        for event in Journal(path.parent).every(path.stem):
+            self._keep(event.type, event.content)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._log.close()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the build's end is written already."""
+        return self._ended
+
+    def append(self, type: str, content: Mapping[str, Any]) -> None:
+        """Write an event; a log's text is cut where the bound of the log is reached."""
+        if type == "log":
+            content = {**content, "text": self._bounded(str(content["text"])[:MAX_TEXT])}
+            if not content["text"]:
+                return
+        line = json.dumps({"type": type, **content}, separators=(",", ":")) + "\n"
+        self._file.write(line.encode())
+        self._file.flush()
+        self._keep(type, content)
+        self._log.flush()
+
+    def _bounded(self, text: str) -> str:
+        if self._logged >= MAX_LOG:
+            return ""
+        if self._logged + len(text.encode()) >= MAX_LOG:
+            return "… the rest of the log is left out\n".ljust(MAX_LOG - self._logged)[:MAX_TEXT]
+        return text
+
+    def _keep(self, type: str, content: Mapping[str, Any]) -> None:
+        self._ended |= type == "end"
+        if type == "log":
+            self._logged += self._log.write(str(content["text"]).encode())
+
+
+def _events(file: Any, id: int) -> Iterator[Event]:
+    file.seek(max(id - 1, 0))
+    if id > 0 and file.read(1) != b"\n":
+        file.readline()  # no id of ours: go on with the next whole line
+    end = file.tell() + MAX_READ
+    while file.tell() < end:
+        line = file.readline()
+        if not line.endswith(b"\n"):
+            return
+        content = json.loads(line)
+        yield Event(file.tell(), content.pop("type"), content)
+
+
+def _drop_torn_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 2 * MAX_TEXT * 6))
+        tail = file.read()
+        whole = tail.rfind(b"\n") + 1
+        if whole < len(tail):
+            file.truncate(size - len(tail) + whole)

@@ -1,0 +1,52 @@
+"""Previews: plans that are asked for again and again while somebody fills in a form."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from builder.service import Builder, Request
+
+REMEMBERED = 10.0
+"""Seconds for which what a ref points at is believed."""
+
+KEPT = 500
+
+
+class Previews:
+    """Plans by a Builder, remembered: a plan follows from its commit, and a ref's commit holds for a while."""
+
+    def __init__(self, builder: Builder, clock: Callable[[], float] = time.monotonic) -> None:
+        self._builder = builder
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._commits: OrderedDict[tuple[str, str | None], tuple[str, float]] = OrderedDict()
+        self._plans: OrderedDict[Request, Mapping[str, Any]] = OrderedDict()
+
+    def of(self, request: Request) -> Mapping[str, Any]:
+        """The published document of a plan, with its Dockerfile. Raises BuildError."""
+        place = (request.repository, request.ref)
+        with self._lock:
+            commit, until = self._commits.get(place, ("", 0.0))
+            pinned = replace(request, ref=commit) if until > self._clock() else request
+            if pinned is not request and (known := self._plans.get(pinned)):
+                return known
+        began = self._clock()
+        planned = self._builder.plan(pinned)
+        document = {**planned.to_json(request.options.subdir), "dockerfile": planned.context.dockerfile}
+        with self._lock:
+            if pinned is request:
+                _keep(self._commits, place, (planned.commit.id, began + REMEMBERED))
+            _keep(self._plans, replace(request, ref=planned.commit.id), document)
+        return document
+
+
+def _keep(memory: OrderedDict[Any, Any], key: object, value: object) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    if len(memory) > KEPT:
+        memory.popitem(last=False)

@@ -1,0 +1,49 @@
+"""A directory for what a build needs while it runs, and the end of what it leaves behind when it is killed.
+
+Programs of a build run in sessions of their own and outlive a process that is killed. They are known by
+the temporary directory that they were given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def new_scratch(state_dir: str) -> Path:
+    """A directory of its own for a build, to be its TMPDIR."""
+    above = _above(state_dir)
+    above.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Path(tempfile.mkdtemp(dir=above))
+
+
+def clear(scratch: Path) -> None:
+    """End what still runs with a directory as its TMPDIR, and remove it."""
+    for process in _running(scratch):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def clear_all(state_dir: str) -> None:
+    """The same for every build; for a service that starts."""
+    above = _above(state_dir)
+    for scratch in above.iterdir() if above.is_dir() else ():
+        clear(scratch)
+
+
+def _above(state_dir: str) -> Path:
+    return Path(state_dir, "service", "scratch")
+
+
+def _running(scratch: Path) -> Iterator[int]:
+    wanted = f"TMPDIR={scratch}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (process / "environ").read_bytes().split(b"\0"):
+                yield int(process.name)

@@ -1,0 +1,87 @@
+"""`launchyard serve`: the service and its HTTP in one process."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from builder.api import LOOPBACK, create_app
+from builder.embedded import embedded
+from builder.failures.served import PortTaken
+from builder.queue import build_in_hand
+from builder.service import BuildError, Engine, Settings
+from builder.worker import Runner
+
+FAREWELL = 2
+"""Seconds that open streams have when the service ends; their readers go on with the next one."""
+
+
+@contextmanager
+def listen(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens; port 0 takes a free one. Raises BuildError(PortTaken)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise BuildError(PortTaken(port)) from None
+        raise
+    with listening:
+        # Inherited by every connection; without it an answer in two parts waits 40 ms for an acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield listening
+
+
+def serve(
+    settings: Settings,
+    engine: Engine,
+    runner: Runner,
+    host: str,
+    listening: socket.socket,
+    ready: Callable[[str], None],
+) -> None:
+    """Serve until a signal ends it; `ready` gets the address once requests are answered."""
+    log_as_json()
+    everywhere = host in ("", "0.0.0.0", "::")
+    hosts = frozenset({"*"}) if everywhere else LOOPBACK | {host.lower()}
+    with embedded(settings, engine, runner) as running:
+        config = uvicorn.Config(
+            create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
+            server_header=False,
+        )  # fmt: skip
+        name = f"[{host}]" if ":" in host else host
+        ready(f"http://{name}:{listening.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def log_as_json() -> None:
+    """Let every line on standard error be a JSON object, with the build that it is about."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    logging.getLogger("launchyard").setLevel(logging.INFO)
+
+
+class _Lines(logging.Formatter):
+    _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{record.msecs:03.0f}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "build": build_in_hand.get() or None,
+            **{name: value for name, value in record.__dict__.items() if name not in self._OWN},
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps({name: value for name, value in line.items() if value is not None}, default=str)

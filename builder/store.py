@@ -1,0 +1,432 @@
+"""The records in SQL: the same tables and queries on SQLite and Postgres."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+
+from builder.failures.served import NameTaken, RecordAbsent, RevisionStale
+from builder.ids import new_id
+from builder.records import (
+    UNDER_WAY,
+    Asked,
+    Build,
+    Choices,
+    Environment,
+    EnvironmentState,
+    Inventory,
+    Outcome,
+    Page,
+    Reason,
+    StepTime,
+    Version,
+)
+from builder.schema import builds, environments, versions
+from detectors.failures import BuildError
+
+MAX_PAGE = 200
+
+
+class Store:
+    """What is remembered. What is not there raises BuildError(RecordAbsent)."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql+psycopg://…"."""
+        self._engine = _engine(url)
+
+    def migrate(self) -> None:
+        """Bring the schema up to this release's; data of earlier ones is kept."""
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self._writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def answers(self) -> None:
+        """Ask the database for nothing. Raises sqlalchemy.exc.OperationalError when it does not answer."""
+        with self._reading() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
+    # Environments
+
+    def create_environment(
+        self, name: str, repository: str, ref: str | None, subdir: str, options: Choices, *, exact: bool = True
+    ) -> Environment:
+        """Raises BuildError(NameTaken), or finds a free name like it unless it has to be `exact`."""
+        id = new_id()
+        row = {
+            "id": id, "repository": repository, "ref": ref, "subdir": subdir, "options": asdict(options),
+            "state": "empty", "current_version": None, "pinned": False, "revision": 1,
+            "created_at": _now(), "updated_at": _now(),
+        }  # fmt: skip
+        others = (*(f"{name[:90]}-{n}" for n in range(2, 20)), f"{name[:60]}-{id}")
+        for free in (name, *(() if exact else others)):
+            try:
+                with self._writing() as connection:
+                    connection.execute(environments.insert().values(name=free, **row))
+            except IntegrityError:
+                continue
+            return self.environment(id)
+        raise BuildError(NameTaken(name))
+
+    def environment(self, id: str) -> Environment:
+        with self._reading() as connection:
+            return _environment(self._row(connection, environments, "environment", id))
+
+    def environments(
+        self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
+    ) -> Page[Environment]:
+        """The newest first; `search` looks in names and repositories."""
+        query = sa.select(environments)
+        if search:
+            like = "%" + re.sub(r"([%_\\])", r"\\\1", search.lower()) + "%"
+            query = query.where(
+                sa.or_(
+                    *(
+                        sa.func.lower(c).like(like, escape="\\")
+                        for c in (environments.c.name, environments.c.repository)
+                    )
+                )
+            )
+        if state:
+            query = query.where(environments.c.state == state)
+        rows, following = self._page(query, environments.c.id, after, limit)
+        return Page(tuple(map(_environment, rows)), following)
+
+    def change_environment(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
+        """Change columns; `options` are Choices.
+
+        Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
+        """
+        columns = {name: asdict(value) if isinstance(value, Choices) else value for name, value in changes.items()}
+        try:
+            with self._writing() as connection:
+                found = self._at_revision(connection, id, revision)
+                _touch(connection, id, **columns)
+        except IntegrityError:
+            raise BuildError(NameTaken(str(changes.get("name", found.name)))) from None
+        return self.environment(id)
+
+    def delete_environment(self, id: str, revision: int | None = None) -> tuple[str, ...]:
+        """Forget it with its versions and builds; the ids of these."""
+        with self._writing() as connection:
+            self._at_revision(connection, id, revision)
+            gone = tuple(connection.scalars(sa.select(builds.c.id).where(builds.c.environment_id == id)))
+            for table in (versions, builds):
+                connection.execute(table.delete().where(table.c.environment_id == id))
+            connection.execute(environments.delete().where(environments.c.id == id))
+        return gone
+
+    # Builds
+
+    def start_build(self, environment_id: str, reason: Reason, asked_by: str, asked: Asked) -> tuple[Build, bool]:
+        """A new build, queued; or the one under way for the same inputs, and False.
+
+        One index of the database decides which of many requests at once is the first.
+        """
+        environment = self.environment(environment_id)
+        inputs = _inputs(environment, asked)
+        row = {
+            "id": new_id(), "environment_id": environment_id, "state": "queued", "reason": reason,
+            "asked_by": asked_by, "asked": asdict(asked), "inputs": inputs, "created_at": _now(),
+            "steps": [], "outcome": "", "cancelling": False,
+        }  # fmt: skip
+        same = sa.select(builds).where(
+            builds.c.environment_id == environment_id, builds.c.inputs == inputs, builds.c.state.in_(UNDER_WAY),
+            builds.c.cancelling.is_(False),
+        )  # fmt: skip
+        while True:
+            with self._reading() as connection:
+                if found := connection.execute(same).mappings().first():
+                    return _build(found), False
+            try:
+                with self._writing() as connection:
+                    self._row(connection, environments, "environment", environment_id)
+                    connection.execute(builds.insert().values(**row))
+                    _touch(connection, environment_id, state="building")
+                return self.build(str(row["id"])), True
+            except IntegrityError:
+                continue
+
+    def build(self, id: str) -> Build:
+        with self._reading() as connection:
+            return _build(self._row(connection, builds, "build", id))
+
+    def builds(
+        self,
+        *,
+        environment_id: str | None = None,
+        state: str | None = None,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page[Build]:
+        """The newest first."""
+        query = sa.select(builds)
+        if environment_id:
+            query = query.where(builds.c.environment_id == environment_id)
+        if state:
+            query = query.where(builds.c.state == state)
+        rows, following = self._page(query, builds.c.id, after, limit)
+        return Page(tuple(map(_build, rows)), following)
+
+    def under_way(self) -> tuple[Build, ...]:
+        """Builds that have not ended, the oldest first."""
+        query = sa.select(builds).where(builds.c.state.in_(UNDER_WAY)).order_by(builds.c.id)
+        with self._reading() as connection:
+            return tuple(map(_build, connection.execute(query).mappings()))
+
+    def counts(self) -> dict[str, int]:
+        """How many builds are under way, by state."""
+        query = sa.select(builds.c.state, sa.func.count()).where(builds.c.state.in_(UNDER_WAY)).group_by(builds.c.state)
+        with self._reading() as connection:
+            return {state: count for state, count in connection.execute(query)}
+
+    def begin(self, id: str) -> Build | None:
+        """Let a build run: queued, or running before its process ended. None when it has ended or is gone."""
+        with self._writing() as connection:
+            changed = connection.execute(
+                builds.update()
+                .where(builds.c.id == id, builds.c.state.in_(UNDER_WAY))
+                .values(state="running", started_at=sa.func.coalesce(builds.c.started_at, _now()))
+            )
+        return self.build(id) if changed.rowcount else None
+
+    def note_plan(self, id: str, commit: str, key: str, strategy: str) -> None:
+        """Keep what a build's ref and files came to."""
+        with self._writing() as connection:
+            connection.execute(
+                builds.update().where(builds.c.id == id).values(commit=commit, key=key, strategy=strategy)
+            )
+
+    def cancel(self, id: str) -> Build:
+        """End a build that is queued; ask one that runs to end. One that has ended stays as it is."""
+        with self._writing() as connection:
+            found = _build(self._row(connection, builds, "build", id, lock=True))
+            if found.state == "queued":
+                self._end(connection, found, state="cancelled", cancelling=True)
+            elif found.state == "running":
+                connection.execute(builds.update().where(builds.c.id == id).values(cancelling=True))
+        return self.build(id)
+
+    def is_cancelling(self, id: str) -> bool:
+        """Whether a build is to end: it was cancelled, or its environment is gone."""
+        with self._reading() as connection:
+            found = connection.scalar(sa.select(builds.c.cancelling).where(builds.c.id == id))
+        return found is None or bool(found)
+
+    def conclude(self, id: str, outcome: Outcome) -> Build | None:
+        """Record what came of a build, once; None when it is gone. A second time changes nothing."""
+        with self._writing() as connection:
+            row = connection.execute(sa.select(builds).where(builds.c.id == id).with_for_update()).mappings().first()
+            if row is None:
+                return None
+            build = _build(row)
+            if build.state in UNDER_WAY:
+                self._conclude(connection, build, outcome)
+        return self.build(id)
+
+    def _conclude(self, connection: sa.Connection, build: Build, outcome: Outcome) -> None:
+        if outcome.built:
+            self._end(
+                connection,
+                build,
+                state="succeeded",
+                version=self._version_of(connection, build, outcome),
+                outcome=outcome.built.reason,
+                steps=[asdict(step) for step in outcome.built.steps],
+            )
+        elif outcome.explanation:
+            self._end(connection, build, state="failed", explanation=dict(outcome.explanation))
+        else:
+            self._end(connection, build, state="cancelled")
+
+    def _end(self, connection: sa.Connection, build: Build, **values: Any) -> None:
+        connection.execute(builds.update().where(builds.c.id == build.id).values(finished_at=_now(), **values))
+        environment = _environment(self._row(connection, environments, "environment", build.environment_id))
+        changes: dict[str, Any] = {}
+        if values.get("version") and not (environment.pinned and environment.current_version):
+            changes["current_version"] = values["version"]
+        state = _state_after(connection, environment, str(values["state"]), changes)
+        _touch(connection, environment.id, state=state, **changes)
+
+    def _version_of(self, connection: sa.Connection, build: Build, outcome: Outcome) -> int:
+        """The number of the version with this very image, which is made where there is none."""
+        built = outcome.built
+        assert built and outcome.inventory
+        of_environment = versions.c.environment_id == build.environment_id
+        same = sa.select(versions.c.number).where(
+            of_environment, versions.c.reference == built.reference, versions.c.image_id == built.image_id
+        )
+        number: int | None = connection.scalar(same)
+        if number is not None:
+            return number
+        number = (connection.scalar(sa.select(sa.func.max(versions.c.number)).where(of_environment)) or 0) + 1
+        connection.execute(
+            versions.insert().values(
+                environment_id=build.environment_id,
+                number=number,
+                build_id=build.id,
+                reference=built.reference,
+                image_id=built.image_id,
+                digest=built.digest,
+                size=built.size,
+                key=built.key,
+                lock=built.lock,
+                commit=built.commit,
+                created_at=_now(),
+                inventory=outcome.inventory.to_json(),
+            )
+        )
+        return number
+
+    # Versions
+
+    def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
+        """The newest first, without what is in them."""
+        self.environment(environment_id)
+        columns = [column for column in versions.c if column.name != "inventory"]
+        query = sa.select(*columns).where(versions.c.environment_id == environment_id)
+        rows, following = self._page(query, versions.c.number, after, limit)
+        return Page(tuple(map(_version, rows)), following)
+
+    def version(self, environment_id: str, number: int) -> Version:
+        with self._reading() as connection:
+            return self._version(connection, environment_id, number)
+
+    def use_version(self, environment_id: str, number: int, *, pinned: bool | None = None) -> Environment:
+        """Let a version be the current one, and stay it while it is pinned; None leaves that as it is."""
+        with self._writing() as connection:
+            self._row(connection, environments, "environment", environment_id)
+            self._version(connection, environment_id, number)
+            _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
+        return self.environment(environment_id)
+
+    def _version(self, connection: sa.Connection, environment_id: str, number: int) -> Version:
+        query = sa.select(versions).where(versions.c.environment_id == environment_id, versions.c.number == number)
+        found = connection.execute(query).mappings().first()
+        if found is None:
+            raise BuildError(RecordAbsent("version", f"{environment_id} v{number}"))
+        return _version(found)
+
+    # How
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._engine.connect() as connection:
+            connection = connection.execution_options(launchyard_writes=True)
+            with connection.begin():
+                yield connection
+
+    def _row(
+        self, connection: sa.Connection, table: sa.Table, what: str, id: str, *, lock: bool = False
+    ) -> sa.RowMapping:
+        query = sa.select(table).where(table.c.id == id)
+        found = connection.execute(query.with_for_update() if lock else query).mappings().first()
+        if found is None:
+            raise BuildError(RecordAbsent(what, id))
+        return found
+
+    def _at_revision(self, connection: sa.Connection, id: str, revision: int | None) -> Environment:
+        found = _environment(self._row(connection, environments, "environment", id, lock=True))
+        if revision is not None and found.revision != revision:
+            raise BuildError(RevisionStale(found.name))
+        return found
+
+    def _page(
+        self, query: sa.Select[Any], key: sa.Column[Any], after: str | None, limit: int
+    ) -> tuple[list[sa.RowMapping], str | None]:
+        limit = max(1, min(limit, MAX_PAGE))
+        if after is not None:
+            query = query.where(key < (int(after) if isinstance(key.type, sa.Integer) else after))
+        with self._reading() as connection:
+            rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
+        return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
+
+
+def _engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    # The driver's own transactions begin at the first write, too late for reads before it to hold.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 20000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("launchyard_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:
+    connection.execute(
+        environments.update()
+        .where(environments.c.id == id)
+        .values(revision=environments.c.revision + 1, updated_at=_now(), **changes)
+    )
+
+
+def _state_after(
+    connection: sa.Connection, environment: Environment, ended: str, changes: Mapping[str, Any]
+) -> EnvironmentState:
+    of_environment = sa.select(sa.func.count()).where(builds.c.environment_id == environment.id)
+    if connection.scalar(of_environment.where(builds.c.state.in_(UNDER_WAY))):
+        return "building"
+    if ended == "failed":
+        return "failed"
+    return "ready" if changes.get("current_version") or environment.current_version else "empty"
+
+
+def _inputs(environment: Environment, asked: Asked) -> str:
+    """What makes two requests ask for the same build: 64 hex digits."""
+    own = [environment.repository, environment.ref, environment.subdir, asdict(environment.options)]
+    return hashlib.sha256(json.dumps([own, asdict(asked)], sort_keys=True).encode()).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _environment(row: sa.RowMapping) -> Environment:
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row["options"].items()}
+    return Environment(**{**row, "options": Choices(**options)})
+
+
+def _build(row: sa.RowMapping) -> Build:
+    values = {name: value for name, value in row.items() if name != "inputs"}
+    steps = tuple(StepTime(**step) for step in values["steps"])
+    return Build(**{**values, "asked": Asked(**values["asked"]), "steps": steps})
+
+
+def _version(row: sa.RowMapping) -> Version:
+    values = dict(row)
+    document = values.pop("inventory", None)
+    made = Version(**values)
+    return replace(made, inventory=Inventory.from_json(document)) if document else made

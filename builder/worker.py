@@ -1,0 +1,190 @@
+"""One build in a process of its own, and how the service runs it.
+
+A process, because everything in a build can then be ended: git, a lock that is waited for, the engine.
+The order goes in on standard input, which stays open: its end, for whatever reason, means stop. Events
+come out on standard output, a line of JSON each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from builder.engine import Log, Step
+from builder.failures import explain
+from builder.failures.served import BuilderLost
+from builder.progress import stage_of
+from builder.records import Built, Inventory, Outcome
+from builder.scratch import clear, new_scratch
+from builder.service import Builder, Request, Settings, Wish
+from detectors.failures import BuildError
+
+GRACE = 15.0
+"""Seconds that a build which was stopped has for tidying up, before it is killed."""
+
+PROMPT = 2.0
+"""Seconds after which it counts as stopped, though it still tidies up."""
+
+MAX_LINE = 64_000_000
+"""Bytes of one event: an image's packages come in one."""
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+"""Takes the type of an event and what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A build, as it is to be done."""
+
+    request: Request
+    wish: Wish
+    settings: Settings
+    allow_local: bool
+
+
+class Runner(Protocol):
+    """Runs one build."""
+
+    async def run(self, order: Order, emit: Emit, stop: asyncio.Event) -> Outcome:
+        """What came of a build, which emits "plan", "step" and "log" on its way; nothing once `stop` is set."""
+        ...
+
+
+def perform(builder: Builder, order: Order, emit: Emit) -> Outcome:
+    """Plan, build, and list what is in the image."""
+
+    def report(event: Step | Log) -> None:
+        if isinstance(event, Log):
+            emit("log", {"step": event.step, "text": event.text})
+        elif event.started or event.error:
+            emit("step", {**asdict(event), "stage": stage_of(event)})
+
+    try:
+        planned = builder.plan(order.request)
+        emit("plan", {"commit": planned.commit.id, "key": planned.key, "strategy": planned.plan.strategy})
+        built = builder.build(planned, order.wish, report)
+        return Outcome(built=built, inventory=builder.packages(built.reference))
+    except BuildError as error:
+        return Outcome(explanation=explain(error.failure).to_json())
+
+
+class ProcessRunner:
+    """Runs each build in a process of its own, on Docker and BuildKit."""
+
+    async def run(self, order: Order, emit: Emit, stop: asyncio.Event) -> Outcome:
+        scratch = new_scratch(order.settings.state_dir)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "builder.worker", limit=MAX_LINE, start_new_session=True,
+            env={**os.environ, "TMPDIR": str(scratch)},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin and process.stderr
+        process.stdin.write(pickle.dumps(order))
+        following = asyncio.create_task(_follow(process, emit))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return following.result() if following.done() else Outcome()
+        finally:
+            stopping.cancel()
+            await _end(process, following, scratch)
+
+
+async def _follow(process: asyncio.subprocess.Process, emit: Emit) -> Outcome:
+    assert process.stdout and process.stderr
+    errors = asyncio.create_task(process.stderr.read())
+    async for line in process.stdout:
+        event = json.loads(line)
+        if event["type"] == "outcome":
+            return outcome_from_json(event["content"])
+        emit(event["type"], event["content"])
+    said = (await errors).decode(errors="replace").strip().splitlines()
+    code = await process.wait()
+    detail = f"Its process was ended by signal {-code}" if code < 0 else f"Its process ended with exit code {code}"
+    return Outcome(explanation=explain(BuilderLost("\n".join((detail, *said[-5:])))).to_json())
+
+
+async def _end(process: asyncio.subprocess.Process, following: asyncio.Task[Outcome], scratch: Path) -> None:
+    assert process.stdin
+    process.stdin.close()
+    tidied = asyncio.create_task(_tidied(process, following, scratch))
+    _tidying.add(tidied)
+    tidied.add_done_callback(_tidying.discard)
+    await asyncio.wait({tidied}, timeout=PROMPT)
+
+
+_tidying: set[asyncio.Task[None]] = set()
+"""Held, for the event loop holds its tasks weakly."""
+
+
+async def _tidied(process: asyncio.subprocess.Process, following: asyncio.Task[Outcome], scratch: Path) -> None:
+    try:
+        await asyncio.wait_for(process.wait(), GRACE)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    following.cancel()
+    await asyncio.to_thread(clear, scratch)
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """The form in which an outcome leaves its process, and in which it is kept until it is recorded."""
+    return {
+        "built": outcome.built and outcome.built.to_json(),
+        "inventory": outcome.inventory and outcome.inventory.to_json(),
+        "explanation": outcome.explanation,
+    }
+
+
+def outcome_from_json(document: Mapping[str, Any]) -> Outcome:
+    """The inverse of `outcome_to_json`."""
+    return Outcome(
+        document["built"] and Built.from_json(document["built"]),
+        document["inventory"] and Inventory.from_json(document["inventory"]),
+        document["explanation"],
+    )
+
+
+def main() -> None:
+    """Do the order on standard input."""
+    from builder.buildkit import BuildKit
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    order: Order = pickle.load(sys.stdin.buffer)  # what the service itself wrote
+    threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+    lines = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def emit(type: str, content: Mapping[str, Any]) -> None:
+        lines.write(json.dumps({"type": type, "content": content}) + "\n")
+        lines.flush()
+
+    outcome = perform(Builder(order.settings, BuildKit(), allow_local=order.allow_local), order, emit)
+    emit("outcome", outcome_to_json(outcome))
+
+
+def _stop_at_end_of_input() -> None:
+    # Not by sys.stdin: a thread that holds it keeps the interpreter from ending.
+    while os.read(0, 1_024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The typed client, and the commands that are made of it, over a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from builder.client import Client, ServiceProblem
+from builder.documents import AskedBuild, Choices, NewEnvironment
+from builder.failures.served import RecordAbsent, ServiceUnreachable
+from builder.service import BuildError
+from launcher.cli import main
+from tests.service import Running, address_of
+
+
+@pytest.fixture(scope="module")
+def address(service: Running) -> Iterator[str]:
+    with address_of(service) as made:
+        yield made
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[Client]:
+    with Client(address) as made:
+        yield made
+
+
+def command(address: str, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["remote", "--server", address, *arguments])
+
+
+def test_an_environment_is_created_followed_used_and_deleted(service: Running, client: Client) -> None:
+    new = NewEnvironment(repository=str(service.repository), name="client", options=Choices(python="3.12"))
+    created = client.create(new)
+    types = [event.type for event in client.events(created.build.id)]
+    assert types[0] == "state" and types[-1] == "end"
+    assert client.build(created.build.id).state == "succeeded"
+    assert client.image(created.id).version == 1
+    assert [package.name for package in client.packages(created.id, 1).packages] == ["six"]
+    again = client.rebuild(created.id, AskedBuild(fresh=True))
+    list(client.events(again.id))
+    assert client.newest_build(created.id) == client.build(again.id)
+    assert client.diff(created.id, 1, 1).changed == [] and client.use(created.id, 1).current_version == 1
+    client.delete(created.id)
+    with pytest.raises(BuildError) as raised:
+        client.named("client")
+    assert raised.value.failure == RecordAbsent("environment", "client")
+
+
+def test_a_list_is_read_to_its_end(service: Running, client: Client) -> None:
+    made = {service.create(name=f"many-{n}")["id"] for n in range(60)}
+    assert {environment.id for environment in client.environments(search="many-")} == made
+
+
+def test_what_the_service_says_reaches_the_caller(client: Client) -> None:
+    with pytest.raises(ServiceProblem) as raised:
+        client.create(NewEnvironment(repository="https://example.org/a/b"))
+    assert raised.value.explanation.code == "host-not-allowed" and raised.value.explanation.fix
+
+
+def test_a_service_that_does_not_answer_is_said_to_be_away() -> None:
+    with Client("http://127.0.0.1:1") as client, pytest.raises(BuildError) as raised:
+        client.build("x")
+    assert isinstance(raised.value.failure, ServiceUnreachable)
+
+
+def test_remote_create_waits_and_prints_the_reference(service: Running, address: str) -> None:
+    result = command(address, "create", str(service.repository), "--name", "by-command", "--wait")
+    assert result.exit_code == 0, result.output
+    reference = result.stdout.strip()
+    assert service.engine.inspect(reference)
+    status = command(address, "status", "by-command")
+    assert status.stdout.split()[:4] == ["by-command", "ready", "v1", reference]
+
+
+def test_remote_rebuild_says_that_nothing_is_new(service: Running, address: str) -> None:
+    service.built(name="nothing-new-by-command")
+    result = command(address, "rebuild", "nothing-new-by-command", "--wait")
+    assert result.exit_code == 0 and "v1: nothing that matters changed" in result.stderr
+
+
+def test_remote_rebuild_that_fails_explains_it_with_the_repositorys_exit_code(service: Running, address: str) -> None:
+    service.built(name="fails-by-command")
+    service.push("no-such-package\n")
+    result = command(address, "rebuild", "fails-by-command", "--wait")
+    log = command(address, "log", "fails-by-command")
+    service.push("six\n")
+    assert result.exit_code == 65 and "no-such-package" in result.stderr
+    assert "Could not find a version" in log.stdout
+    shown = json.loads(command(address, "status", "fails-by-command", "--json").stdout)
+    assert shown["environments"][0]["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("rebuild", "nowhere"), 2, "There is no such environment"),
+        (("create", "https://example.org/a/b"), 65, "not allowed"),
+        (("create", "https://git.example/a/b", "--name", "a/b"), 2, "name"),
+    ],
+)
+def test_remote_commands_that_cannot_be_done_say_why(
+    address: str, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    result = command(address, *arguments)
+    assert result.exit_code == code and words in result.stderr

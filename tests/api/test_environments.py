@@ -1,0 +1,134 @@
+"""Environments over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.service import Running
+
+
+def test_an_environment_is_named_after_its_repository_and_a_second_one_gets_a_number(service: Running) -> None:
+    first, second = service.create()["name"], service.create()["name"]
+    assert first.endswith("repository") and second == f"{first}-2"
+
+
+def test_a_name_that_is_taken_is_a_conflict(service: Running) -> None:
+    service.create(name="taken")
+    answer = service.http.post("/api/v1/environments", json={"repository": str(service.repository), "name": "taken"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
+
+
+def test_a_list_is_read_page_by_page_the_newest_first_without_gaps(service: Running) -> None:
+    made = [service.create(name=f"page-{n}")["id"] for n in range(5)]
+    seen: list[str] = []
+    query = "limit=2&search=PAGE-"
+    cursor = ""
+    while True:
+        page = service.get(f"/environments?{query}{cursor}")
+        seen += [item["id"] for item in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = f"&cursor={page['next']}"
+    assert seen == made[::-1]
+
+
+def test_a_search_takes_no_character_as_a_pattern(service: Running) -> None:
+    service.create(name="plain")
+    assert service.get("/environments?search=pl%25n")["items"] == []
+    assert [e["name"] for e in service.get("/environments?search=plai")["items"]] == ["plain"]
+
+
+def test_a_list_holds_only_those_in_a_state(service: Running) -> None:
+    ready = service.built(name="state-ready")["id"]
+    ids = [item["id"] for item in service.get("/environments?state=ready&limit=200")["items"]]
+    assert ready in ids
+    assert ready not in [item["id"] for item in service.get("/environments?state=failed&limit=200")["items"]]
+
+
+def test_an_environment_that_has_not_changed_is_not_sent_again(service: Running) -> None:
+    environment = service.built(name="etag")
+    path = f"/api/v1/environments/{environment['id']}"
+    tag = service.http.get(path).headers["etag"]
+    again = service.http.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.text, again.headers["etag"]) == (304, "", tag)
+    service.http.patch(path, json={"ref": "main"})
+    assert service.http.get(path, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_change_on_top_of_somebody_elses_is_refused(service: Running) -> None:
+    environment = service.built(name="if-match")
+    path = f"/api/v1/environments/{environment['id']}"
+    tag = service.http.get(path).headers["etag"]
+    first = service.http.patch(path, json={"ref": "main"}, headers={"If-Match": tag})
+    assert (first.status_code, first.json()["ref"]) == (200, "main")
+    second = service.http.patch(path, json={"ref": "other"}, headers={"If-Match": tag})
+    assert (second.status_code, second.json()["code"]) == (412, "revision-stale")
+    assert service.http.delete(path, headers={"If-Match": tag}).status_code == 412
+    assert service.get(f"/environments/{environment['id']}")["ref"] == "main"
+
+
+def test_a_change_of_options_is_what_the_next_build_follows(service: Running) -> None:
+    environment = service.built(name="options")
+    answer = service.http.patch(f"/api/v1/environments/{environment['id']}", json={"options": {"python": "3.12"}})
+    assert answer.json()["options"]["python"] == "3.12" and answer.json()["subdir"] == ""
+    build = service.rebuilt(environment)
+    assert build["version"] == 2
+
+
+def test_a_deleted_environment_is_gone_with_its_builds_and_versions(service: Running) -> None:
+    environment = service.built(name="deleted")
+    build = service.get(f"/environments/{environment['id']}/builds")["items"][0]
+    assert service.http.delete(f"/api/v1/environments/{environment['id']}").status_code == 204
+    for path in (
+        f"/environments/{environment['id']}",
+        f"/builds/{build['id']}",
+        f"/environments/{environment['id']}/versions/1",
+    ):
+        assert service.http.get(f"/api/v1{path}").status_code == 404
+    service.create(name="deleted")
+
+
+def test_a_build_of_an_environment_that_is_deleted_meanwhile_ends(service: Running) -> None:
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    environment = service.create(name="deleted-meanwhile", options={"python": "3.11"})
+    assert service.engine.waiting.wait(10)
+    assert any(service.directory.rglob(f"{environment['build']['id']}*"))
+    service.http.delete(f"/api/v1/environments/{environment['id']}")
+    service.until(lambda: not any(service.directory.rglob(f"{environment['build']['id']}*")))
+    service.engine.gate.set()
+    assert service.built(name="after-deleted")["state"] == "ready"
+    assert not any(service.directory.rglob(f"{environment['build']['id']}*"))
+
+
+def test_an_environment_without_an_image_says_so_plainly(service: Running) -> None:
+    service.engine.gate.clear()
+    environment = service.create(name="no-image")
+    answer = service.http.get(f"/api/v1/environments/{environment['id']}/image")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no-version-yet")
+    assert "building" in answer.json()["seen"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"repository": "https://example.org/a/b"}, "host-not-allowed"),
+        ({"repository": "ext::sh -c id"}, "address-invalid"),
+        ({"repository": "--upload-pack=x"}, "address-invalid"),
+        ({"repository": "HERE", "ref": "a..b"}, "ref-invalid"),
+        ({"repository": "HERE", "options": {"as_of": "2021-13-45"}}, "date-invalid"),
+        ({"repository": "HERE", "options": {"strategy": "guess"}}, "request-invalid"),
+        ({"repository": "HERE", "name": "a/b"}, "request-invalid"),
+        ({"repository": "HERE", "surprise": 1}, "request-invalid"),
+        ({}, "request-invalid"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_and_not_remembered(
+    service: Running, wanted: dict[str, object], code: str
+) -> None:
+    before = [item["id"] for item in service.get("/environments")["items"]]
+    here = {name: str(service.repository) if value == "HERE" else value for name, value in wanted.items()}
+    answer = service.http.post("/api/v1/environments", json=here)
+    assert answer.json()["code"] == code and answer.status_code in (400, 422)
+    assert {"type", "status", "detail", "title", "seen", "fix", "blame"} <= answer.json().keys()
+    assert [item["id"] for item in service.get("/environments")["items"]] == before

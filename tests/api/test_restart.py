@@ -1,0 +1,89 @@
+"""A service that is started anew over the same directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.records import Asked
+from builder.service import BuildError
+from tests.service import GatedEngine, Running, running
+
+
+def engine() -> GatedEngine:
+    return GatedEngine(index={"six": "1.16.0"})
+
+
+def test_everything_is_remembered_and_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
+    images = engine()
+    with running(tmp_path, images) as service:
+        environment = service.built(name="kept")
+        build = service.get(f"/environments/{environment['id']}/builds")["items"][0]
+        events = service.events(build["id"])
+    with running(tmp_path, images) as service:
+        assert service.get(f"/environments/{environment['id']}") == environment
+        assert service.get(f"/builds/{build['id']}") == build
+        assert service.events(build["id"], after=events[1][0]) == events[2:]
+
+
+def test_a_build_that_was_remembered_and_not_yet_queued_is_built(tmp_path: Path) -> None:
+    images = engine()
+    with running(tmp_path, images) as service:
+        environment = service.built(name="cut-off")
+        build, _ = service.embedded.store.start_build(environment["id"], "asked", "", Asked(fresh=True))
+    with running(tmp_path, images) as service:
+        assert service.ended(build.id)["state"] == "succeeded"
+
+
+def test_a_build_keeps_the_commit_that_it_began_with(tmp_path: Path) -> None:
+    images = engine()
+    with running(tmp_path, images) as service:
+        environment = service.built(name="moves")
+        first = service.get(f"/environments/{environment['id']}/builds")["items"][0]["commit"]
+        build, _ = service.embedded.store.start_build(environment["id"], "asked", "", Asked(fresh=True))
+        service.embedded.store.begin(build.id)
+        service.embedded.store.note_plan(build.id, first, "k", "pip")
+        service.push("numpy\n")
+    with running(tmp_path, images) as service:
+        ended = service.ended(build.id)
+        assert (ended["state"], ended["commit"], ended["version"]) == ("succeeded", first, 1)
+
+
+def test_builds_of_many_environments_all_end_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    images = engine()
+    with running(tmp_path, images) as service:
+        images.gate.clear()
+        made = [service.create(name=f"many-{n}")["build"]["id"] for n in range(30)]
+        assert 'state="queued"} 0.0' not in service.http.get("/metrics").text
+        images.gate.set()
+        builds = [service.ended(id) for id in made]
+    assert {build["state"] for build in builds} == {"succeeded"}
+    started = [build["started_at"] for build in builds]
+    # Those that are taken up together may begin in either order.
+    assert all(one <= later for one, later in zip(started, started[4:], strict=False))
+
+
+def test_a_directory_is_of_one_service(tmp_path: Path) -> None:
+    with running(tmp_path), pytest.raises(BuildError) as raised, running(tmp_path):
+        pass
+    assert type(raised.value.failure).__name__ == "StateTaken"
+
+
+def test_two_builds_run_at_once(tmp_path: Path) -> None:
+    images = engine()
+    with running(tmp_path, images) as service:
+        images.gate.clear()
+        made = [
+            service.create(name=f"at-once-{n}", options={"python": v})["build"]["id"]
+            for n, v in enumerate(("3.11", "3.12", "3.13"))
+        ]
+        _until_running(service, 2)
+        states = [service.get(f"/builds/{id}")["state"] for id in made]
+        images.gate.set()
+        assert states == ["running", "running", "queued"]
+        assert [service.ended(id)["state"] for id in made] == ["succeeded"] * 3
+
+
+def _until_running(service: Running, count: int) -> None:
+    service.until(lambda: service.embedded.store.counts().get("running") == count)

@@ -1,0 +1,72 @@
+"""The service as a whole: previews, its guard, its operator's view, and the OpenAPI document."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.service import Running
+
+
+def test_a_preview_shows_the_plan_and_its_dockerfile(service: Running) -> None:
+    preview = service.post("/plans", {"repository": str(service.repository)}, 200)
+    assert (preview["strategy"], preview["python"]) == ("pip", {"value": "3.10", "origin": "default"})
+    assert preview["dockerfile"].startswith("#") or "FROM" in preview["dockerfile"]
+    assert len(preview["key"]) == 64 and len(preview["repository"]["commit"]) == 40
+
+
+def test_a_preview_of_a_repository_without_an_environment_says_what_to_do(service: Running) -> None:
+    answer = service.http.post("/api/v1/plans", json={"repository": str(service.repository), "subdir": "nowhere"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "directory-absent")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[", "10.0.0.1"])
+def test_a_request_under_another_name_is_turned_away(service: Running, host: str) -> None:
+    assert service.http.get("/api/v1/environments", headers={"Host": host}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8700", "localhost", "[::1]:8700"])
+def test_a_request_under_a_name_of_loopback_is_answered(service: Running, host: str) -> None:
+    assert service.http.get("/healthz", headers={"Host": host}).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+)
+def test_another_sites_page_changes_nothing(service: Running, headers: dict[str, str]) -> None:
+    body = {"repository": str(service.repository), "name": "by-another-site"}
+    answer = service.http.post("/api/v1/environments", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "host-foreign")
+    assert service.get("/environments?search=by-another-site")["items"] == []
+
+
+def test_a_page_of_its_own_may_change_things(service: Running) -> None:
+    headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    body = {"repository": str(service.repository)}
+    assert service.http.post("/api/v1/plans", json=body, headers=headers).status_code == 200
+
+
+def test_a_request_without_end_is_refused(service: Running) -> None:
+    answer = service.http.post("/api/v1/plans", content=b" " * 1_000_001, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+
+
+def test_an_operator_sees_the_queue_and_the_times(service: Running) -> None:
+    service.built(name="metrics")
+    text = service.http.get("/metrics").text
+    assert 'launchyard_builds_under_way{state="queued"} 0.0' in text
+    assert 'launchyard_build_seconds_count{outcome="succeeded",strategy="pip"}' in text
+    assert "launchyard_disk_free_bytes" in text
+    assert service.http.get("/readyz").json() == {"status": "ok"}
+
+
+def test_every_operation_of_the_openapi_document_has_words_and_examples(service: Running) -> None:
+    document = service.http.get("/api/openapi.json").json()
+    assert document["components"]["schemas"]["Problem"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation["summary"] and operation["tags"], (method, path)
+            assert "default" in operation["responses"], (method, path)
+    shown = ("Environment", "Build", "Version", "NewEnvironment", "AskedBuild", "Problem", "Package")
+    for name in shown:
+        schema = document["components"]["schemas"][name]
+        assert "examples" in schema or any("examples" in p for p in schema["properties"].values()), name

@@ -1,0 +1,201 @@
+"""What is remembered, and that its schema is the one that the migrations make: on SQLite, and on a real Postgres."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+from builder.failures.served import NameTaken, RecordAbsent
+from builder.records import Asked, Built, Choices, Environment, Inventory, Outcome, Package
+from builder.schema import METADATA
+from builder.settings import load
+from builder.store import Store
+from detectors.failures import BuildError
+from tests.containers import docker
+
+ADDRESS = "https://github.com/ada/tides"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.engine)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'records.db'}"
+    server: str = request.getfixturevalue("postgres")
+    name = f"records_{uuid.uuid4().hex}"
+    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The address of a Postgres, without a database."""
+    image = "launchyard-test/postgres"
+    place = Path(__file__).with_name("postgres")
+    docker("build", "--quiet", f"--build-arg=DEBIAN={load().bases.debian}", f"--tag={image}", str(place))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
+        container = DockerContainer(image).waiting_for(LogMessageWaitStrategy("ready to accept connections"))
+        container.ports["5432/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
+        with container:
+            yield f"postgresql+psycopg://postgres@127.0.0.1:{container.get_exposed_port(5432)}"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    made = Store(url)
+    made.migrate()
+    yield made
+    made.close()
+
+
+def environment(store: Store, name: str = "tides") -> Environment:
+    return store.create_environment(name, ADDRESS, None, "", Choices(extras=("plot",)))
+
+
+def outcome(lock: str = "a") -> Outcome:
+    packages = (Package("six", "1.16.0", "index", True),)
+    built = Built(f"tides:k-{lock}", f"sha256:{lock}", None, 1, "k" * 64, "c" * 40, lock, False, "no image yet", 1.0)
+    return Outcome(built, Inventory(packages, ()))
+
+
+FAILED = Outcome(explanation={"code": "x", "title": "x", "seen": "", "fix": [], "blame": "outside"})
+
+
+def test_the_migrations_make_the_tables_that_the_store_asks_for(url: str, store: Store) -> None:
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+    engine.dispose()
+
+
+def test_readers_of_sqlite_do_not_wait_for_writers(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'records.db'}"
+    made = Store(url)
+    made.migrate()
+    made.close()
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    engine.dispose()
+
+
+def test_migrating_twice_keeps_what_is_there(store: Store) -> None:
+    made = environment(store)
+    store.migrate()
+    assert store.environment(made.id) == made
+
+
+def test_what_is_remembered_comes_back_the_same_with_times_in_utc(store: Store) -> None:
+    made = environment(store)
+    assert made.options == Choices(extras=("plot",))
+    assert made.created_at.tzinfo == UTC and datetime.now(UTC) - made.created_at < timedelta(minutes=1)
+    build, _ = store.start_build(made.id, "asked", "ada", Asked(ref="main", fresh=True))
+    assert store.build(build.id) == build and build.asked == Asked(ref="main", fresh=True)
+
+
+def test_a_build_of_a_second_store_over_the_same_file_is_seen(url: str, store: Store) -> None:
+    build, _ = store.start_build(environment(store).id, "asked", "", Asked())
+    other = Store(url)
+    assert other.build(build.id) == build
+    other.close()
+
+
+def test_requests_at_once_for_the_same_inputs_come_to_one_build(store: Store) -> None:
+    made = environment(store)
+    with ThreadPoolExecutor(16) as pool:
+        asked = list(pool.map(lambda _: store.start_build(made.id, "asked", "", Asked()), range(50)))
+    assert len({build.id for build, _ in asked}) == 1
+    assert sum(new for _, new in asked) == 1
+
+
+def test_a_build_that_is_being_cancelled_makes_room_for_the_next(store: Store) -> None:
+    made = environment(store)
+    first, _ = store.start_build(made.id, "asked", "", Asked())
+    store.begin(first.id)
+    assert store.cancel(first.id).state == "running" and store.is_cancelling(first.id)
+    second, new = store.start_build(made.id, "asked", "", Asked())
+    assert new and second.id != first.id
+
+
+def test_a_build_begins_again_after_a_crash_and_never_after_its_end(store: Store) -> None:
+    made = environment(store)
+    build, _ = store.start_build(made.id, "asked", "", Asked())
+    begun = store.begin(build.id)
+    assert begun and begun.state == "running"
+    again = store.begin(build.id)
+    assert again and again.started_at == begun.started_at
+    store.conclude(build.id, FAILED)
+    assert store.begin(build.id) is None
+
+
+def test_an_outcome_is_recorded_once(store: Store) -> None:
+    made = environment(store)
+    build, _ = store.start_build(made.id, "asked", "", Asked())
+    store.begin(build.id)
+    first = store.conclude(build.id, outcome())
+    assert store.conclude(build.id, FAILED) == first
+    assert first and (first.state, first.version) == ("succeeded", 1)
+    assert len(store.versions(made.id).items) == 1
+
+
+def test_the_same_image_again_is_the_same_version_and_another_is_the_next(store: Store) -> None:
+    made = environment(store)
+    numbers = []
+    for lock in ("a", "a", "b", "a"):
+        build, _ = store.start_build(made.id, "asked", "", Asked())
+        ended = store.conclude(build.id, outcome(lock))
+        assert ended
+        numbers.append(ended.version)
+    assert numbers == [1, 1, 2, 1]
+    assert store.environment(made.id).current_version == 1
+    assert store.version(made.id, 2).inventory.packages[0].name == "six"
+
+
+def test_an_environment_is_building_while_any_of_its_builds_is_under_way(store: Store) -> None:
+    made = environment(store)
+    first, _ = store.start_build(made.id, "asked", "", Asked())
+    second, _ = store.start_build(made.id, "asked", "", Asked(fresh=True))
+    store.conclude(first.id, FAILED)
+    assert store.environment(made.id).state == "building"
+    store.conclude(second.id, outcome())
+    assert store.environment(made.id).state == "ready"
+
+
+def test_a_cancelled_first_build_leaves_an_empty_environment(store: Store) -> None:
+    made = environment(store)
+    build, _ = store.start_build(made.id, "created", "", Asked())
+    assert store.cancel(build.id).state == "cancelled"
+    assert store.environment(made.id).state == "empty"
+
+
+def test_a_name_is_of_one_environment_only(store: Store) -> None:
+    environment(store)
+    with pytest.raises(BuildError) as raised:
+        environment(store)
+    assert raised.value.failure == NameTaken("tides")
+    other = environment(store, "other")
+    with pytest.raises(BuildError) as raised:
+        store.change_environment(other.id, {"name": "tides"})
+    assert raised.value.failure == NameTaken("tides")
+
+
+def test_what_is_not_there_is_said_to_be_absent(store: Store) -> None:
+    for ask in (store.environment, store.build, store.cancel, store.delete_environment, store.versions):
+        with pytest.raises(BuildError) as raised:
+            ask("nothing")
+        assert isinstance(raised.value.failure, RecordAbsent)
+    assert store.conclude("nothing", FAILED) is None and store.begin("nothing") is None

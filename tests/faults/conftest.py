@@ -1,0 +1,127 @@
+"""A service in a process that tests may kill, with the real engine behind it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builder.buildkit import BuildKit
+from builder.client import Client
+from builder.documents import Choices, NewEnvironment
+from tests.conftest import MakeRepository
+
+if TYPE_CHECKING:
+    from builder.documents import Created
+
+PREFIX = "launchyard-test"
+PATIENCE = 240.0
+
+
+@dataclass
+class Process:
+    """`launchyard serve` over a directory; killed and started as a test likes."""
+
+    directory: Path
+    process: subprocess.Popen[str] | None = None
+    client: Client = field(init=False)
+    _clients: list[Client] = field(default_factory=list)
+
+    def start(self) -> None:
+        environ = {
+            **os.environ,
+            "LAUNCHYARD_ALLOW_LOCAL": "true",
+            "LAUNCHYARD_IMAGE_PREFIX": PREFIX,
+            "XDG_CACHE_HOME": str(self.directory / "cache"),
+        }
+        command = [sys.executable, "-m", "launcher.cli", "serve", "--port", "0"]
+        with (self.directory / "errors").open("a") as errors:
+            self.process = subprocess.Popen(
+                [*command, "--state", str(self.directory / "state")],
+                env=environ, stdout=subprocess.PIPE, stderr=errors, text=True,
+            )  # fmt: skip
+        assert self.process.stdout
+        self.client = Client(self.process.stdout.readline().strip())
+        self._clients.append(self.client)
+
+    def close(self) -> None:
+        """End the service, if it still runs, and what was asked of it."""
+        if self.process and self.process.poll() is None:
+            self.end()
+        for client in self._clients:
+            client.close()
+
+    def kill(self) -> None:
+        """SIGKILL, and nothing else."""
+        self.end(signal.SIGKILL)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        assert self.process and self.process.stdout
+        self.process.send_signal(number)
+        self.process.wait(30)
+        self.process.stdout.close()
+
+    def workers(self) -> list[int]:
+        """Processes of builds: of this service, or left behind by it."""
+        return [p for p in _processes(f"TMPDIR={self.directory / 'state' / 'service' / 'scratch'}/")]
+
+    def leftovers(self) -> list[Path]:
+        """What builds left in their temporary directories."""
+        scratch = self.directory / "state" / "service" / "scratch"
+        return list(scratch.iterdir()) if scratch.is_dir() else []
+
+    def create(self, repository: Path) -> Created:
+        return self.client.create(NewEnvironment(repository=str(repository), options=Choices(frontend="none")))
+
+
+def _processes(wanted: str) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = (process / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(variable.startswith(wanted.encode()) for variable in environ):
+            yield int(process.name)
+
+
+def until(what: Callable[[], bool], seconds: float = 30.0) -> float:
+    """Wait for something that nothing tells of; how many seconds it took."""
+    began = time.monotonic()
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() - began < seconds
+        pause.wait(0.05)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def served(tmp_path: Path, engine: BuildKit) -> Iterator[Process]:
+    made = Process(tmp_path)
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def slow(make_repository: MakeRepository) -> Callable[[str], Path]:
+    """A function from a shell script to a repository whose build runs it at its end, and was never built before."""
+
+    def make(script: str) -> Path:
+        files: Mapping[str, str] = {
+            "requirements.txt": "six\n",
+            "postBuild": f"#!/bin/sh\n# {time.time_ns()}\n{script}\n",
+        }
+        repository = make_repository(files)
+        (repository / "postBuild").chmod(0o755)
+        return repository
+
+    return make

@@ -1,0 +1,115 @@
+"""Whatever is killed, a build ends once, and its log is whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from builder.client import Event, ServiceProblem
+from tests.faults.conftest import Process, until
+
+pytestmark = pytest.mark.engine
+
+COUNTED = "for n in $(seq 40); do echo counted $n; sleep 0.1; done"
+
+
+def containers() -> set[str]:
+    listed = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True)
+    return set(listed.stdout.split())
+
+
+def seen_until(served: Process, build_id: str, reached: Callable[[Event], bool]) -> list[Event]:
+    """The events of a build up to the first of a kind."""
+    seen = []
+    for event in served.client.events(build_id):
+        seen.append(event)
+        if reached(event):
+            return seen
+    raise AssertionError("the build ended before")
+
+
+STAGES = {
+    "planned": lambda event: event.type == "plan",
+    "building": lambda event: event.type == "step" and "lock" in event.content["name"],
+    "printing": lambda event: event.type == "log" and "counted 5\n" in event.content["text"],
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_after_the_service_is_killed_in_a_build_it_ends_once_with_its_log_whole(
+    served: Process, slow: Callable[[str], Path], stage: str
+) -> None:
+    created = served.create(slow(COUNTED))
+    seen = seen_until(served, created.build.id, STAGES[stage])
+    served.kill()
+    served.start()
+    after = list(served.client.events(created.build.id, after=seen[-1].id))
+    build = served.client.build(created.build.id)
+    assert (build.state, build.version) == ("succeeded", 1), build.explanation
+    every = list(served.client.events(created.build.id))
+    assert every == seen + after
+    assert all(one.id < other.id for one, other in pairwise(every))
+    assert [event.type for event in every].count("end") == 1
+    log = served.client.log(created.build.id)
+    assert log == "".join(event.content["text"] for event in every if event.type == "log")
+    assert all(f"counted {n}\n" in log for n in range(1, 41))
+    assert len(list(served.client.environments())) == 1
+    until(lambda: not served.workers() and not served.leftovers())
+
+
+def test_a_service_that_is_ended_in_a_build_goes_on_with_it_when_it_starts_again(
+    served: Process, slow: Callable[[str], Path]
+) -> None:
+    created = served.create(slow(COUNTED))
+    seen_until(served, created.build.id, STAGES["printing"])
+    served.end()
+    until(lambda: not served.workers())
+    served.start()
+    list(served.client.events(created.build.id))
+    assert served.client.build(created.build.id).state == "succeeded"
+
+
+def test_a_build_whose_own_process_is_killed_says_so_and_leaves_nothing(
+    served: Process, slow: Callable[[str], Path]
+) -> None:
+    before = containers()
+    created = served.create(slow("echo waiting; sleep 600"))
+    seen_until(served, created.build.id, lambda event: event.type == "log" and "waiting" in event.content["text"])
+    for process in served.workers():
+        if b"builder.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+            os.kill(process, signal.SIGKILL)
+    list(served.client.events(created.build.id))
+    build = served.client.build(created.build.id)
+    assert build.state == "failed" and build.explanation
+    assert build.explanation.code == "builder-lost" and "signal 9" in build.explanation.seen
+    until(lambda: not served.workers() and not served.leftovers())
+    assert containers() <= before
+
+
+def test_a_build_that_is_cancelled_ends_within_three_seconds_and_leaves_nothing(
+    served: Process, slow: Callable[[str], Path]
+) -> None:
+    created = served.create(slow("echo waiting; sleep 600"))
+    seen_until(served, created.build.id, lambda event: event.type == "log" and "waiting" in event.content["text"])
+    served.client.cancel(created.build.id)
+    assert until(lambda: served.client.build(created.build.id).state == "cancelled") < 3
+    until(lambda: not served.workers() and not served.leftovers())
+    with pytest.raises(ServiceProblem) as raised:
+        served.client.image(created.id)
+    assert raised.value.explanation.code == "no-version-yet"
+
+
+def test_a_second_service_over_the_same_directory_is_refused(served: Process) -> None:
+    other = Process(served.directory)
+    other.start()
+    assert other.process and other.process.wait(30) == 2
+    assert other.process.stdout
+    other.process.stdout.close()
+    other.close()
+    assert "Another service works on this state directory" in (served.directory / "errors").read_text()
