@@ -285,9 +285,16 @@ def _published(built: Built, name: str, wish: Wish, engine: Engine) -> Built:
 
 def _to_push(own: str, tags: tuple[str, ...]) -> tuple[str, ...]:
     """An image's own name goes out where the prefix names a registry, or where it is the only one."""
-    host, _, rest = own.partition("/")
-    names_registry = bool(rest) and (host == "localhost" or "." in host or ":" in host)
-    return (own, *tags) if names_registry or not tags else tags
+    return (own, *tags) if names_registry(own) or not tags else tags
+
+
+def names_registry(name: str) -> bool:
+    """Whether the name of an image, or the beginning of one, has a registry's host in front.
+
+    https://github.com/distribution/reference
+    """
+    host, _, rest = name.partition("/")
+    return bool(rest) and (host == "localhost" or "." in host or ":" in host)
 
 
 def check_reference(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from builder.records import BuildState, EnvironmentState, Reason
+from builder.settings import OWNER
 
 ID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
 EXAMPLE_ID = "01996f2e-7a52-7000-8cf1-3b6a0d4a1c2e"
@@ -19,6 +20,7 @@ EXAMPLE_KEY = "4a753886a0fc0e8dfb092baa904dcf3e0317c918a25a6939d821d59a1b6d4909"
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Owner = Annotated[str, StringConstraints(pattern=rf"^{OWNER.pattern}$", max_length=100)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1_000)]
 Ref = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f]+$", max_length=250)]
 AsOf = Annotated[
@@ -68,6 +70,10 @@ class NewEnvironment(Wanted):
         json_schema_extra={"examples": [{"repository": EXAMPLE_REPOSITORY, "name": "tides", "ref": "main"}]},
     )
     name: Name | None = Field(default=None, description="Unique; by default made of owner and repository.")
+    owner: Owner | None = Field(
+        default=None, description="Whose builds these are: owners share no cache and no image, and take turns."
+    )
+    asked_by: Text = Field(default="", max_length=100, description="Who asks, to be remembered with the build.")
 
 
 class EnvironmentChange(Given):
@@ -87,6 +93,7 @@ class AskedBuild(Given):
     fresh: bool = Field(default=False, strict=True, description="Decide versions anew, although nothing changed.")
     as_of: AsOf | None = None
     ref: Ref | None = Field(default=None, description="This one instead of the environment's, this once.")
+    asked_by: Text = Field(default="", max_length=100, description="Who asks, to be remembered with the build.")
 
 
 class Environment(Shown):
@@ -94,6 +101,7 @@ class Environment(Shown):
 
     id: str = Field(examples=[EXAMPLE_ID])
     name: str = Field(examples=["tides"])
+    owner: str = Field(examples=[""])
     repository: str = Field(examples=[EXAMPLE_REPOSITORY])
     ref: str | None = Field(examples=["main"])
     subdir: str = Field(examples=[""])

@@ -1,14 +1,16 @@
-"""The whole service in one process, over SQLite and a state directory."""
+"""The service in a process: all of it over SQLite and a state directory, or one of several over Postgres."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from builder.failures.served import StateTaken
+from builder.failures.served import DatabaseNeeded, StateTaken
+from builder.ids import new_id
 from builder.journal import Journal
 from builder.locks import LockTimeout, held
 from builder.metrics import Metrics
@@ -16,9 +18,15 @@ from builder.previews import Previews
 from builder.queue import Queue
 from builder.scratch import clear_all
 from builder.service import Builder, Engine, Service, Settings
-from builder.store import Store
+from builder.store import Store, driver_url
 from builder.worker import Runner
 from detectors.failures import BuildError
+
+Role = Literal["all", "api", "worker"]
+"""What a process does: it answers requests, it runs builds, or both."""
+
+EMBEDDED = "embedded"
+"""The worker of a service that has its database for itself: it goes on with what it had in hand when it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +37,47 @@ class Embedded:
     store: Store
     queue: Queue
     metrics: Metrics
+    role: Role
 
 
 @contextmanager
-def embedded(settings: Settings, engine: Engine, runner: Runner, at_once: int | None = None) -> Iterator[Embedded]:
-    """The service over `settings.state_dir`, for as long as the block lasts; it goes on with what was under way.
+def embedded(
+    settings: Settings, engine: Engine, runner: Runner, role: Role = "all", at_once: int | None = None
+) -> Iterator[Embedded]:
+    """The service, for as long as the block lasts; a worker goes on with what was under way.
 
-    Raises BuildError(StateTaken) where another one works on that directory.
+    Raises BuildError: StateTaken where another one works on that directory without a database between them,
+    DatabaseNeeded where a role of several is asked for without one, DatabaseAway.
     """
+    if role != "all" and not settings.database:
+        raise BuildError(DatabaseNeeded(role))
     directory = Path(settings.state_dir, "service")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    at_once = 0 if role == "api" else at_once or max(2, (os.cpu_count() or 2) // 2)
     try:
-        with held(directory / "lock", 5):
-            yield from _running(directory, settings, engine, runner, at_once or max(2, (os.cpu_count() or 2) // 2))
+        with nullcontext() if settings.database else held(directory / "lock", 5):
+            yield from _running(directory, settings, engine, runner, role, at_once)
     except LockTimeout:
         raise BuildError(StateTaken(settings.state_dir)) from None
 
 
-def _running(directory: Path, settings: Settings, engine: Engine, runner: Runner, at_once: int) -> Iterator[Embedded]:
-    clear_all(settings.state_dir)
-    store = Store(f"sqlite:///{directory / 'records.db'}")
+def _running(
+    directory: Path, settings: Settings, engine: Engine, runner: Runner, role: Role, at_once: int
+) -> Iterator[Embedded]:
+    alone = not settings.database
+    if alone:
+        clear_all(settings.state_dir)
+    store = Store(settings.database or f"sqlite:///{directory / 'records.db'}")
     store.migrate()
     journal = Journal(directory / "builds")
     metrics = Metrics(directory)
-    metrics.watch(store.counts)
-    queue = Queue(f"sqlite:///{directory / 'queue.db'}", store, journal, runner, settings, metrics)
+    metrics.watch(store.counts, store.workers)
+    place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"
+    queue = Queue(place, store, journal, runner, settings, metrics)
     previews = Previews(Builder(settings, engine, allow_local=settings.allow_local))
-    queue.start(at_once)
+    queue.start(EMBEDDED if alone else new_id(), at_once)
     try:
-        yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics)
+        yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
     finally:
         queue.stop()
         store.close()

@@ -7,6 +7,7 @@ to finish was never seen by anybody.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,10 @@ MAX_TEXT = 16_000
 
 MAX_READ = 256_000
 """Bytes that are read at once."""
+
+
+class JournalTaken(Exception):
+    """Somebody else has written into a journal: the build is no longer the writer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,15 @@ class Journal:
 
 
 class Writer:
-    """Appends to one journal. There is one writer at a time: the build's own workflow."""
+    """Appends to one journal. There is one writer at a time: the build's own workflow.
+
+    One that was taken for dead and comes back finds that the journal has grown without it: JournalTaken.
+    """
 
     def __init__(self, path: Path, log: Path) -> None:
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         _drop_torn_line(path)
+        self._size = path.stat().st_size
         self._log = log.open("wb")
         self._logged = 0
         self._ended = False
@@ -108,9 +117,13 @@ class Writer:
             content = {**content, "text": self._bounded(str(content["text"])[:MAX_TEXT])}
             if not content["text"]:
                 return
-        line = json.dumps({"type": type, **content}, separators=(",", ":")) + "\n"
-        self._file.write(line.encode())
-        self._file.flush()
+        line = (json.dumps({"type": type, **content}, separators=(",", ":")) + "\n").encode()
+        if os.fstat(self._file.fileno()).st_size != self._size:
+            raise JournalTaken
+        written = self._file.write(line)
+        self._size += written
+        if written < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._keep(type, content)
         self._log.flush()
 

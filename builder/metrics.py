@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from builder.records import Build
+from builder.records import Build, Worker
 
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_800, 3_600)
 
@@ -35,9 +35,9 @@ class Metrics:
         disk = Gauge("launchyard_disk_free_bytes", "Of the state directory's disk.", registry=self._registry)
         disk.set_function(lambda: shutil.disk_usage(state_directory).free)
 
-    def watch(self, counts: Callable[[], Mapping[str, int]]) -> None:
-        """Show the queue's length by state, as asked at each reading."""
-        self._registry.register(_UnderWay(counts))
+    def watch(self, counts: Callable[[], Mapping[str, int]], workers: Callable[[], Sequence[Worker]]) -> None:
+        """Show the queue's length by state and what works on it, as asked at each reading."""
+        self._registry.register(_UnderWay(counts, workers))
 
     def started(self, build: Build) -> None:
         assert build.started_at
@@ -54,8 +54,9 @@ class Metrics:
 
 
 class _UnderWay(Collector):
-    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, counts: Callable[[], Mapping[str, int]], workers: Callable[[], Sequence[Worker]]) -> None:
         self._counts = counts
+        self._workers = workers
 
     def collect(self) -> Iterable[Metric]:
         family = GaugeMetricFamily("launchyard_builds_under_way", "Builds that have not ended.", labels=["state"])
@@ -63,3 +64,8 @@ class _UnderWay(Collector):
         for state in ("queued", "running"):
             family.add_metric([state], found.get(state, 0))
         yield family
+        workers = self._workers()
+        yield GaugeMetricFamily("launchyard_workers", "Workers that are alive.", value=len(workers))
+        yield GaugeMetricFamily(
+            "launchyard_builds_at_once", "Builds that they run at a time.", value=sum(w.at_once for w in workers)
+        )

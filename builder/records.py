@@ -153,6 +153,8 @@ class Environment:
 
     id: str
     name: str
+    owner: str
+    """Whose builds these are: they share caches, images and turns with nobody else's. Empty for the one there is."""
     repository: str
     ref: str | None
     subdir: str
@@ -189,6 +191,8 @@ class Build:
     reason: Reason
     asked_by: str
     asked: Asked
+    turn: int
+    """Its place in the line: lower ones start first, and of the same those that came first."""
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -224,6 +228,18 @@ class Version:
     created_at: datetime
     inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
     """Kept here: it outlives the image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process that runs builds. Times are UTC, by the database's clock."""
+
+    id: str
+    host: str
+    at_once: int
+    """Builds that it runs at a time."""
+    started_at: datetime
+    seen_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

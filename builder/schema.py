@@ -30,6 +30,7 @@ environments = sa.Table(
     METADATA,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("name", sa.String(100), nullable=False, unique=True),
+    sa.Column("owner", sa.String(100), nullable=False),
     sa.Column("repository", sa.String(2_000), nullable=False),
     sa.Column("ref", sa.String(250)),
     sa.Column("subdir", sa.String(1_000), nullable=False),
@@ -52,6 +53,7 @@ builds = sa.Table(
     sa.Column("asked_by", sa.String(100), nullable=False),
     sa.Column("asked", sa.JSON, nullable=False),
     sa.Column("inputs", sa.String(64), nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
     sa.Column("commit", sa.String(60)),
     sa.Column("key", sa.String(64)),
     sa.Column("strategy", sa.String(20)),
@@ -93,4 +95,14 @@ versions = sa.Table(
     sa.Column("commit", sa.String(60), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("inventory", sa.JSON, nullable=False),
+)
+
+workers = sa.Table(
+    "workers",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("host", sa.String(250), nullable=False),
+    sa.Column("at_once", sa.Integer, nullable=False),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False),
 )

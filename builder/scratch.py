@@ -11,30 +11,31 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 
-def new_scratch(state_dir: str) -> Path:
-    """A directory of its own for a build, to be its TMPDIR."""
-    above = _above(state_dir)
+def new_scratch(state_dir: str, worker: str) -> Path:
+    """A directory of its own for a build of a worker, to be its TMPDIR."""
+    above = _above(state_dir) / worker
     above.mkdir(parents=True, exist_ok=True, mode=0o700)
     return Path(tempfile.mkdtemp(dir=above))
 
 
 def clear(scratch: Path) -> None:
-    """End what still runs with a directory as its TMPDIR, and remove it."""
+    """End what still runs with a TMPDIR in a directory, and remove it."""
     for process in _running(scratch):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGTERM)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def clear_all(state_dir: str) -> None:
-    """The same for every build; for a service that starts."""
+def clear_all(state_dir: str, but: Collection[str] = ()) -> None:
+    """The same for every build of every worker but these."""
     above = _above(state_dir)
     for scratch in above.iterdir() if above.is_dir() else ():
-        clear(scratch)
+        if scratch.name not in but:
+            clear(scratch)
 
 
 def _above(state_dir: str) -> Path:
@@ -42,8 +43,9 @@ def _above(state_dir: str) -> Path:
 
 
 def _running(scratch: Path) -> Iterator[int]:
-    wanted = f"TMPDIR={scratch}".encode()
+    place = f"TMPDIR={scratch}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if wanted in (process / "environ").read_bytes().split(b"\0"):
+            variables = (process / "environ").read_bytes().split(b"\0")
+            if any(variable == place or variable.startswith(place + b"/") for variable in variables):
                 yield int(process.name)

@@ -1,4 +1,4 @@
-"""`launchyard serve`: the service and its HTTP in one process."""
+"""`launchyard serve`: a process of the service, and its HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from builder.api import LOOPBACK, create_app
-from builder.embedded import embedded
+from builder.embedded import Role, embedded
 from builder.failures.served import PortTaken
 from builder.queue import build_in_hand
 from builder.service import BuildError, Engine, Settings
@@ -43,6 +43,7 @@ def serve(
     settings: Settings,
     engine: Engine,
     runner: Runner,
+    role: Role,
     host: str,
     listening: socket.socket,
     ready: Callable[[str], None],
@@ -51,7 +52,7 @@ def serve(
     log_as_json()
     everywhere = host in ("", "0.0.0.0", "::")
     hosts = frozenset({"*"}) if everywhere else LOOPBACK | {host.lower()}
-    with embedded(settings, engine, runner) as running:
+    with embedded(settings, engine, runner, role) as running:
         config = uvicorn.Config(
             create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,

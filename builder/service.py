@@ -136,6 +136,8 @@ class NewEnvironment:
     ref: str | None = None
     subdir: str = ""
     options: Choices = field(default_factory=Choices)
+    owner: str | None = None
+    """By default the installation's."""
 
 
 class Service:
@@ -163,8 +165,9 @@ class Service:
         """Remember an environment, and start its first build."""
         own_name = self._checked(new.repository, new.ref, new.options)
         environment = self._store.create_environment(
-            new.name or own_name, new.repository, new.ref, new.subdir, new.options, exact=new.name is not None
-        )
+            new.name or own_name, new.repository, new.ref, new.subdir, new.options,
+            owner=self._settings.owner if new.owner is None else new.owner, exact=new.name is not None,
+        )  # fmt: skip
         build, _ = self._start(environment.id, "created", by, Asked())
         return self._store.environment(environment.id), build
 
@@ -276,7 +279,7 @@ class Service:
     def _start(self, environment_id: str, reason: Reason, by: str, asked: Asked) -> tuple[Build, bool]:
         build, new = self._store.start_build(environment_id, reason, by, asked)
         if new:
-            self._queue.put(build.id)
+            self._queue.put(build)
         return build, new
 
     def _checked(self, repository: str, ref: str | None, choices: Choices) -> str:

@@ -108,6 +108,8 @@ class Settings:
     http_proxy: str = ""
     https_proxy: str = ""
     no_proxy: str = ""
+    database: str = ""
+    """Where a service remembers: postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the state directory."""
     cache_dir: str = field(default_factory=lambda: str(_xdg("XDG_CACHE_HOME", ".cache")))
     state_dir: str = field(default_factory=lambda: str(_xdg("XDG_STATE_HOME", ".local/state")))
     bases: Bases = field(default_factory=Bases)
@@ -153,7 +155,7 @@ def secrets(settings: Settings) -> tuple[str, ...]:
     """Every password in the settings, for what must never be shown: the user information of addresses, and the
     token of a conda channel (https://host/t/TOKEN/channel)."""
     addresses = (settings.index.url, *settings.index.extra, settings.http_proxy, settings.https_proxy,
-                 settings.conda.channel_alias)  # fmt: skip
+                 settings.conda.channel_alias, settings.database)  # fmt: skip
     found = [match[1] for address in addresses if (match := re.match(r"[a-z0-9+]+://([^/@]+)@", address))]
     tokens = re.findall(r"/t/([^/]+)", settings.conda.channel_alias)
     return (*(part for words in found for part in sorted({words, words.rpartition(":")[2]}) if part), *tokens)
@@ -202,12 +204,12 @@ def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
     except (SettingsError, ValueError, RecursionError) as error:
         raise BuildError(SettingsInvalid(((str(file or "the environment"), str(error)),))) from None
     settings = Settings(**{f.name: getattr(loaded, f.name) for f in fields(Settings)})
-    if not _OWNER.fullmatch(settings.owner):
+    if not OWNER.fullmatch(settings.owner):
         raise BuildError(SettingsInvalid((("owner", "lower-case letters, digits and single - . _ between them"),)))
     return settings
 
 
-_OWNER = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?")
+OWNER = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?")
 """A component of an image's name: https://github.com/distribution/reference."""
 
 

@@ -8,15 +8,15 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from builder.failures.served import NameTaken, RecordAbsent, RevisionStale
+from builder.failures.served import DatabaseAway, NameTaken, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.records import (
     UNDER_WAY,
@@ -31,30 +31,42 @@ from builder.records import (
     Reason,
     StepTime,
     Version,
+    Worker,
 )
-from builder.schema import builds, environments, versions
+from builder.schema import builds, environments, versions, workers
 from detectors.failures import BuildError
 
 MAX_PAGE = 200
+
+MIGRATING = 8_700
+"""The number of the lock that Postgres gives to one process at a time: several may start at once."""
 
 
 class Store:
     """What is remembered. What is not there raises BuildError(RecordAbsent)."""
 
     def __init__(self, url: str) -> None:
-        """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql+psycopg://…"."""
+        """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
         self._engine = _engine(url)
 
     def migrate(self) -> None:
-        """Bring the schema up to this release's; data of earlier ones is kept."""
+        """Bring the schema up to this release's; data of earlier ones is kept.
+
+        Raises BuildError(DatabaseAway).
+        """
         from alembic import command
         from alembic.config import Config
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._writing() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        try:
+            with self._writing() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except OperationalError as error:
+            raise BuildError(DatabaseAway(summary(error))) from None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -67,13 +79,21 @@ class Store:
     # Environments
 
     def create_environment(
-        self, name: str, repository: str, ref: str | None, subdir: str, options: Choices, *, exact: bool = True
+        self,
+        name: str,
+        repository: str,
+        ref: str | None,
+        subdir: str,
+        options: Choices,
+        *,
+        owner: str = "",
+        exact: bool = True,
     ) -> Environment:
         """Raises BuildError(NameTaken), or finds a free name like it unless it has to be `exact`."""
         id = new_id()
         row = {
-            "id": id, "repository": repository, "ref": ref, "subdir": subdir, "options": asdict(options),
-            "state": "empty", "current_version": None, "pinned": False, "revision": 1,
+            "id": id, "owner": owner, "repository": repository, "ref": ref, "subdir": subdir,
+            "options": asdict(options), "state": "empty", "current_version": None, "pinned": False, "revision": 1,
             "created_at": _now(), "updated_at": _now(),
         }  # fmt: skip
         others = (*(f"{name[:90]}-{n}" for n in range(2, 20)), f"{name[:60]}-{id}")
@@ -159,7 +179,8 @@ class Store:
             try:
                 with self._writing() as connection:
                     self._row(connection, environments, "environment", environment_id)
-                    connection.execute(builds.insert().values(**row))
+                    turn = _turn(connection, environment.owner)
+                    connection.execute(builds.insert().values(**row, turn=turn))
                     _touch(connection, environment_id, state="building")
                 return self.build(str(row["id"])), True
             except IntegrityError:
@@ -325,6 +346,40 @@ class Store:
             raise BuildError(RecordAbsent("version", f"{environment_id} v{number}"))
         return _version(found)
 
+    # Workers
+
+    def beat(self, worker_id: str) -> bool:
+        """Say that a worker is alive; False when it was taken for dead."""
+        with self._writing() as connection:
+            alive = workers.update().where(workers.c.id == worker_id).values(seen_at=_clock(connection))
+            return bool(connection.execute(alive).rowcount)
+
+    def join(self, worker_id: str, host: str, at_once: int) -> None:
+        """Remember a worker that starts."""
+        with self._writing() as connection:
+            now = _clock(connection)
+            row = {"id": worker_id, "host": host, "at_once": at_once, "started_at": now, "seen_at": now}
+            connection.execute(workers.insert().values(**row))
+
+    def leave(self, worker_id: str) -> None:
+        """Forget a worker that ends."""
+        with self._writing() as connection:
+            connection.execute(workers.delete().where(workers.c.id == worker_id))
+
+    def bury(self, seconds: float) -> tuple[Worker, ...]:
+        """Forget the workers that were not seen for so long; those that are left."""
+        with self._writing() as connection:
+            last = _clock(connection) - timedelta(seconds=seconds)
+            connection.execute(workers.delete().where(workers.c.seen_at < last))
+            found = connection.execute(sa.select(workers).order_by(workers.c.started_at)).mappings()
+            return tuple(Worker(**row) for row in found)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Those that are not known to be dead, the oldest first."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(workers).order_by(workers.c.started_at)).mappings()
+            return tuple(Worker(**row) for row in found)
+
     # How
 
     @contextmanager
@@ -365,11 +420,26 @@ class Store:
         return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
 
 
+def driver_url(url: str) -> str:
+    """An address of a database with the driver that is installed: SQLAlchemy's own choice for Postgres is another."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+
+
+def summary(error: Exception) -> str:
+    """What a database's driver said, in one line and without the statement that it was asked."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
+
+
 def _engine(url: str) -> sa.Engine:
+    if not url.startswith("sqlite"):
+        # A connection that broke off while nobody used it is made anew; one that does not come is given up.
+        return sa.create_engine(
+            driver_url(url), pool_pre_ping=True, pool_size=10, max_overflow=30, pool_timeout=10,
+            connect_args={"connect_timeout": 5},
+        )  # fmt: skip
     engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
@@ -402,6 +472,25 @@ def _state_after(
     if ended == "failed":
         return "failed"
     return "ready" if changes.get("current_version") or environment.current_version else "empty"
+
+
+def _turn(connection: sa.Connection, owner: str) -> int:
+    """Owners take turns: a new build comes behind the owner's own last one, and behind what runs now.
+
+    Self-clocked fair queueing, where each build weighs the same: https://doi.org/10.1109/INFCOM.1994.337677
+    """
+    under_way = sa.select(sa.func.max(builds.c.turn)).join(environments).where(builds.c.state.in_(UNDER_WAY))
+    own = connection.scalar(under_way.where(environments.c.owner == owner))
+    now = connection.scalar(under_way.where(builds.c.state == "running"))
+    return max(own or 0, now or 0) + 1
+
+
+def _clock(connection: sa.Connection) -> datetime:
+    """The database's time: workers may be on machines whose clocks differ."""
+    if connection.dialect.name == "sqlite":
+        return _now()
+    found: datetime = connection.execute(sa.select(sa.func.clock_timestamp())).scalar_one()
+    return found
 
 
 def _inputs(environment: Environment, asked: Asked) -> str:

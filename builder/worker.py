@@ -50,6 +50,8 @@ class Order:
     wish: Wish
     settings: Settings
     allow_local: bool
+    worker: str = "embedded"
+    """Who does it."""
 
 
 class Runner(Protocol):
@@ -82,7 +84,7 @@ class ProcessRunner:
     """Runs each build in a process of its own, on Docker and BuildKit."""
 
     async def run(self, order: Order, emit: Emit, stop: asyncio.Event) -> Outcome:
-        scratch = new_scratch(order.settings.state_dir)
+        scratch = new_scratch(order.settings.state_dir, order.worker)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "builder.worker", limit=MAX_LINE, start_new_session=True,
             env={**os.environ, "TMPDIR": str(scratch)},

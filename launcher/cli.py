@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -153,12 +153,23 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8_700, show_default=True, help="0 takes a free one.")
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that it remembers in.")
+@click.option(
+    "--role",
+    type=click.Choice(["all", "api", "worker"]),
+    default="all",
+    show_default=True,
+    help="Answer requests, run builds, or both; one of them needs LAUNCHYARD_DATABASE.",
+)
 @click.pass_obj
-def serve(installation: Installation, /, host: str, port: int, state: Path | None) -> None:
+def serve(
+    installation: Installation, /, host: str, port: int, state: Path | None, role: Literal["all", "api", "worker"]
+) -> None:
     """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
 
     It goes on with the builds that were under way when it last ended. There are no passwords: by
     default it answers to programs of this machine only.
+
+    With LAUNCHYARD_DATABASE, many processes on the same database and state directory are one service.
     """
     from dataclasses import replace
 
@@ -168,7 +179,7 @@ def serve(installation: Installation, /, host: str, port: int, state: Path | Non
     builder = installation.builder
     settings = replace(builder.settings, state_dir=str(state.resolve())) if state else builder.settings
     with listen(host, port) as socket:
-        serve(settings, builder.engine, ProcessRunner(), host, socket, lambda address: click.echo(address))
+        serve(settings, builder.engine, ProcessRunner(), role, host, socket, lambda address: click.echo(address))
 
 
 main.add_command(remote)

@@ -22,7 +22,7 @@ Lists are `{items, next}`; give `next` as `cursor` to go on. Times are UTC. What
 
 
 def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
-    """The service as an ASGI application that answers to the names in `hosts`."""
+    """The service as an ASGI application that answers to the names in `hosts`; a worker is only asked how it does."""
     app = FastAPI(
         title="Launchyard",
         version=version("launchyard"),
@@ -34,7 +34,7 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
     )
     app.state.running = running
     answer_problems(app)
-    for routes in (plans, environments, builds, versions):
+    for routes in (plans, environments, builds, versions) if running.role != "worker" else ():
         app.include_router(routes.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.add_middleware(Guard, hosts=hosts)

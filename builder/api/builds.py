@@ -52,7 +52,7 @@ def rebuild(
 ) -> Any:
     """Answers at once. Where nothing changed, the build ends in seconds and makes no version."""
     wish = AskedBuild(ref=asked.ref, as_of=asked.as_of, fresh=asked.fresh) if asked else AskedBuild()
-    build, new = service.rebuild(environment_id, wish)
+    build, new = service.rebuild(environment_id, wish, asked.asked_by if asked else "")
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/v1/builds/{build.id}"
     return documents.Build.model_validate(build)

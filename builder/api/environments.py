@@ -20,8 +20,8 @@ Search = Annotated[
 
 def environment_of(wanted: documents.Wanted) -> NewEnvironment:
     """What the service is asked for by a request's body."""
-    name = wanted.name if isinstance(wanted, documents.NewEnvironment) else None
-    return NewEnvironment(wanted.repository, name, wanted.ref, wanted.subdir, choices_of(wanted.options))
+    name, owner = (wanted.name, wanted.owner) if isinstance(wanted, documents.NewEnvironment) else (None, None)
+    return NewEnvironment(wanted.repository, name, wanted.ref, wanted.subdir, choices_of(wanted.options), owner)
 
 
 def choices_of(given: documents.Choices) -> Choices:
@@ -30,7 +30,7 @@ def choices_of(given: documents.Choices) -> Choices:
 
 @router.post("", status_code=201, response_model=documents.Created, summary="Create an environment, and build it")
 def create(new: documents.NewEnvironment, service: TheService, response: Response) -> Any:
-    environment, build = service.create(environment_of(new))
+    environment, build = service.create(environment_of(new), new.asked_by)
     response.headers["Location"] = f"/api/v1/environments/{environment.id}"
     response.headers["ETag"] = _tag(environment)
     shown = documents.Environment.model_validate(environment).model_dump()

@@ -9,11 +9,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from builder.documents import Problem
 from builder.failures import Explanation, explain, served
 from builder.service import BuildError
+from builder.store import summary
 
 STATUS = {
     served.RecordAbsent: 404,
@@ -75,6 +78,11 @@ def answer_problems(app: FastAPI) -> None:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})
         return problem(type(error).__name__)
 
+    async def database_away(request: Request, error: Exception) -> JSONResponse:
+        return problem(served.DatabaseAway(summary(error)))
+
+    app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(PoolTimeout, database_away)
     app.add_exception_handler(BuildError, build_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

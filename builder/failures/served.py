@@ -94,6 +94,20 @@ class ServiceUnreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseNeeded:
+    """A role of a service was asked for that works over a database only."""
+
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseAway:
+    """The database in which a service remembers does not answer."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateTaken:
     """Another service works on the same state directory."""
 

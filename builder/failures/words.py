@@ -60,6 +60,8 @@ from builder.failures.built import (
 )
 from builder.failures.served import (
     BuilderLost,
+    DatabaseAway,
+    DatabaseNeeded,
     HostForeign,
     NameTaken,
     NoVersionYet,
@@ -1055,6 +1057,23 @@ def _of_service(failure: object) -> Words | None:
                 f"No build service answers at {failure.address}",
                 failure.detail,
                 ("Start one with `launchyard serve`, or give its address with --server.",),
+                Blame.OUTSIDE,
+            )
+        case DatabaseNeeded():
+            return (
+                f"The role {failure.role} needs a database",
+                "The setting `database` is empty",
+                (
+                    "Set LAUNCHYARD_DATABASE to postgresql://USER:PASSWORD@HOST/NAME, the same for all processes.",
+                    "Or leave --role out: one process does everything, over SQLite.",
+                ),
+                Blame.USAGE,
+            )
+        case DatabaseAway():
+            return (
+                "The database does not answer",
+                failure.detail,
+                ("Try again in a moment. Builds that are under way wait for it.",),
                 Blame.OUTSIDE,
             )
         case StateTaken():

@@ -10,13 +10,13 @@ from tests.service import Running, running
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def _of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with running(tmp_path_factory.mktemp("service")) as made:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def _open_gate(service: Running) -> Iterator[None]:
-    """Let no test leave builds waiting."""
-    yield
-    service.engine.gate.set()
+@pytest.fixture
+def service(_of_module: Running) -> Iterator[Running]:
+    """No test leaves builds waiting."""
+    yield _of_module
+    _of_module.engine.gate.set()

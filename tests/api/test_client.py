@@ -16,7 +16,7 @@ from launcher.cli import main
 from tests.service import Running, address_of
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(service: Running) -> Iterator[str]:
     with address_of(service) as made:
         yield made

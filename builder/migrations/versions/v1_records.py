@@ -1,4 +1,4 @@
-"""Environments, builds and versions."""
+"""Environments, builds, versions and workers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ def upgrade() -> None:
         "environments",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("owner", sa.String(length=100), nullable=False),
         sa.Column("repository", sa.String(length=2000), nullable=False),
         sa.Column("ref", sa.String(length=250), nullable=True),
         sa.Column("subdir", sa.String(length=1000), nullable=False),
@@ -35,6 +36,7 @@ def upgrade() -> None:
         sa.Column("asked_by", sa.String(length=100), nullable=False),
         sa.Column("asked", sa.JSON(), nullable=False),
         sa.Column("inputs", sa.String(length=64), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("commit", sa.String(length=60), nullable=True),
         sa.Column("key", sa.String(length=64), nullable=True),
         sa.Column("strategy", sa.String(length=20), nullable=True),
@@ -81,4 +83,13 @@ def upgrade() -> None:
             ["environments.id"],
         ),
         sa.PrimaryKeyConstraint("environment_id", "number"),
+    )
+    op.create_table(
+        "workers",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("host", sa.String(length=250), nullable=False),
+        sa.Column("at_once", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )
