@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,16 +11,14 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from testcontainers.core.container import DockerContainer
-from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from builder.failures.served import NameTaken, RecordAbsent
 from builder.records import Asked, Built, Choices, Environment, Inventory, Outcome, Package
 from builder.schema import METADATA
-from builder.settings import load
-from builder.store import Store
+from builder.store import Store, driver_url
 from detectors.failures import BuildError
-from tests.containers import docker
+from tests import servers
+from tests.servers import Server
 
 ADDRESS = "https://github.com/ada/tides"
 
@@ -31,27 +28,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'records.db'}"
-    server: str = request.getfixturevalue("postgres")
-    name = f"records_{uuid.uuid4().hex}"
-    engine = sa.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"{server}/{name}"
+    server: Server = request.getfixturevalue("postgres")
+    return server.database()
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The address of a Postgres, without a database."""
-    image = "launchyard-test/postgres"
-    place = Path(__file__).with_name("postgres")
-    docker("build", "--quiet", f"--build-arg=DEBIAN={load().bases.debian}", f"--tag={image}", str(place))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-        container = DockerContainer(image).waiting_for(LogMessageWaitStrategy("ready to accept connections"))
-        container.ports["5432/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
-        with container:
-            yield f"postgresql+psycopg://postgres@127.0.0.1:{container.get_exposed_port(5432)}"
+def postgres() -> Iterator[Server]:
+    with servers.postgres() as server:
+        yield server
 
 
 @pytest.fixture
@@ -76,7 +60,7 @@ FAILED = Outcome(explanation={"code": "x", "title": "x", "seen": "", "fix": [], 
 
 
 def test_the_migrations_make_the_tables_that_the_store_asks_for(url: str, store: Store) -> None:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(driver_url(url))
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
     engine.dispose()

@@ -29,12 +29,15 @@ PATIENCE = 240.0
 
 @dataclass
 class Process:
-    """`launchyard serve` over a directory; killed and started as a test likes."""
+    """`launchyard serve` over a directory; killed and started as a test likes, at the address that it has once got."""
 
     directory: Path
+    role: str = "all"
+    environ: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     client: Client = field(init=False)
     _clients: list[Client] = field(default_factory=list)
+    _port: str = "0"
 
     def start(self) -> None:
         environ = {
@@ -42,15 +45,18 @@ class Process:
             "LAUNCHYARD_ALLOW_LOCAL": "true",
             "LAUNCHYARD_IMAGE_PREFIX": PREFIX,
             "XDG_CACHE_HOME": str(self.directory / "cache"),
+            **self.environ,
         }
-        command = [sys.executable, "-m", "launcher.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "launcher.cli", "serve", "--port", self._port, "--role", self.role]
         with (self.directory / "errors").open("a") as errors:
             self.process = subprocess.Popen(
                 [*command, "--state", str(self.directory / "state")],
                 env=environ, stdout=subprocess.PIPE, stderr=errors, text=True,
             )  # fmt: skip
         assert self.process.stdout
-        self.client = Client(self.process.stdout.readline().strip())
+        address = self.process.stdout.readline().strip()
+        self._port = address.rpartition(":")[2] or "0"
+        self.client = Client(address)
         self._clients.append(self.client)
 
     def close(self) -> None:
@@ -120,7 +126,7 @@ def slow(make_repository: MakeRepository) -> Callable[[str], Path]:
             "requirements.txt": "six\n",
             "postBuild": f"#!/bin/sh\n# {time.time_ns()}\n{script}\n",
         }
-        repository = make_repository(files)
+        repository = make_repository(files, f"repository-{time.time_ns()}")
         (repository / "postBuild").chmod(0o755)
         return repository
 

@@ -35,9 +35,11 @@ def seen_until(served: Process, build_id: str, reached: Callable[[Event], bool])
 
 
 STAGES = {
+    "started": lambda event: event.type == "state",
     "planned": lambda event: event.type == "plan",
     "building": lambda event: event.type == "step" and "lock" in event.content["name"],
     "printing": lambda event: event.type == "log" and "counted 5\n" in event.content["text"],
+    "exporting": lambda event: event.type == "step" and event.content["name"].startswith("exporting to image"),
 }
 
 

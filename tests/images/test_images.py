@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from testcontainers.core.container import DockerContainer
 
 from builder.address import Address
 from builder.build import Wish, build, plan
@@ -27,6 +26,7 @@ from builder.records import Built
 from builder.settings import Index, Settings
 from detectors.failures import BuildError
 from detectors.plan import Options
+from tests import servers
 from tests.conftest import MakeRepository, build_image, commit, write_repository
 from tests.containers import docker
 from tests.images.conftest import ImageOf
@@ -365,19 +365,10 @@ def search(archive: Path, wanted: tuple[bytes, ...]) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def registry(settings: Settings) -> Iterator[str]:
+def registry() -> Iterator[str]:
     """The address of an empty registry."""
-    place = Path(__file__).with_name("registry")
-    image = "launchyard-test/registry"
-    docker("build", "--quiet", f"--build-arg=DEBIAN={settings.bases.debian}", f"--tag={image}", str(place))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-        container = DockerContainer(image)
-        container.ports["5000/tcp"] = ("127.0.0.1",)  # type: ignore[assignment]  # docker-py's way to say: any there
-        with container:
-            address = f"127.0.0.1:{container.get_exposed_port(5000)}"
-            wait_for_registry(address)
-            yield address
+    with servers.registry() as server:
+        yield server.address
 
 
 class TestPushing:
@@ -393,11 +384,6 @@ class TestPushing:
         docker("pull", "--quiet", f"{registry}/ada/tides@{built.digest}")
         assert versions(f"{registry}/ada/tides@{built.digest}", "six") == ["1.16.0"]
         docker("image", "rm", f"{registry}/ada/tides@{built.digest}")
-
-
-def wait_for_registry(address: str) -> None:
-    command = ["curl", "--silent", "--fail", "--retry", "50", "--retry-delay", "0", "--retry-all-errors"]
-    subprocess.run([*command, "--retry-max-time", "30", f"http://{address}/v2/"], check=True, timeout=60)
 
 
 def digest_in(registry: str, name: str, tag: str) -> str:
