@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from builder.failures.built import DiskFull
 from builder.failures.served import DatabaseAway, NameTaken, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.records import (
@@ -66,7 +67,7 @@ class Store:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except OperationalError as error:
-            raise BuildError(DatabaseAway(summary(error))) from None
+            raise BuildError(database_failure(error)) from None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -428,6 +429,13 @@ def driver_url(url: str) -> str:
 def summary(error: Exception) -> str:
     """What a database's driver said, in one line and without the statement that it was asked."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
+
+
+def database_failure(error: Exception) -> DatabaseAway | DiskFull:
+    """What is wrong where a database does not do as it is asked."""
+    said = summary(error)
+    # https://www.sqlite.org/rescode.html#full
+    return DiskFull(f"the service's database: {said}") if "disk is full" in said else DatabaseAway(said)
 
 
 def _engine(url: str) -> sa.Engine:

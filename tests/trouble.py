@@ -54,13 +54,14 @@ def engine_gone(when: str, scratch: Path) -> Iterator[str]:
     path = str(scratch / "engine.sock")
     with ExitStack() as open_:
         if when != "before":
-            open_.enter_context(_proxied(path, when.encode()))
+            open_.enter_context(proxied(path, when.encode()))
         open_.enter_context(patch.dict(os.environ, DOCKER_HOST=f"unix://{path}"))
         yield path
 
 
 @contextmanager
-def _proxied(path: str, mark: bytes) -> Iterator[None]:
+def proxied(path: str, mark: bytes) -> Iterator[None]:
+    """The engine, through a socket at a path, until `mark` is in what it says or the block ends."""
     engine = os.environ.get("DOCKER_HOST", f"unix://{ENGINE}").removeprefix("unix://")
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(path)

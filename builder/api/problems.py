@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from builder.documents import Problem
 from builder.failures import Explanation, explain, served
 from builder.service import BuildError
-from builder.store import summary
+from builder.store import database_failure
 
 STATUS = {
     served.RecordAbsent: 404,
@@ -79,7 +79,7 @@ def answer_problems(app: FastAPI) -> None:
         return problem(type(error).__name__)
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
-        return problem(served.DatabaseAway(summary(error)))
+        return problem(database_failure(error))
 
     app.add_exception_handler(OperationalError, database_away)
     app.add_exception_handler(PoolTimeout, database_away)

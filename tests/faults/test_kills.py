@@ -34,7 +34,7 @@ def seen_until(served: Process, build_id: str, reached: Callable[[Event], bool])
     raise AssertionError("the build ended before")
 
 
-STAGES = {
+STAGES: dict[str, Callable[[Event], bool]] = {
     "started": lambda event: event.type == "state",
     "planned": lambda event: event.type == "plan",
     "building": lambda event: event.type == "step" and "lock" in event.content["name"],

@@ -1,0 +1,123 @@
+"""What a service works with goes away and comes back: builds fail with the right words, a later Rebuild succeeds."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.buildkit import BuildKit
+from builder.client import ServiceProblem
+from builder.documents import AskedBuild, Build, Explanation
+from builder.identity import LABEL
+from tests import servers
+from tests.faults.conftest import Process, until
+from tests.faults.test_kills import COUNTED, STAGES, seen_until
+from tests.servers import Server
+from tests.trouble import proxied
+
+pytestmark = pytest.mark.engine
+
+NEVER = b"\0never said\0"
+
+TALKATIVE = "for n in $(seq 200); do printf 'counted %s\\n%0500d\\n' $n 0; sleep 0.1; done"
+
+
+@pytest.fixture
+def start(tmp_path: Path, engine: BuildKit) -> Iterator[Callable[..., Process]]:
+    """A function that starts a service with these variables."""
+    made: list[Process] = []
+
+    def start(**environ: str) -> Process:
+        process = Process(tmp_path, environ=environ)
+        made.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in made:
+        process.close()
+
+
+def ended(served: Process, build: Build) -> Build:
+    list(served.client.events(build.id))
+    return served.client.build(build.id)
+
+
+def why(build: Build) -> Explanation:
+    assert build.state == "failed" and build.explanation
+    return build.explanation
+
+
+def test_an_engine_that_is_stopped_in_a_build_and_started_again(
+    start: Callable[..., Process], slow: Callable[[str], Path], tmp_path: Path
+) -> None:
+    socket = str(tmp_path / "engine.sock")
+    with proxied(socket, NEVER):
+        served = start(DOCKER_HOST=f"unix://{socket}")
+        created = served.create(slow(COUNTED))
+        seen_until(served, created.build.id, STAGES["printing"])
+    explanation = why(ended(served, created.build))
+    assert (explanation.code, explanation.blame) == ("engine-unavailable", "outside")
+    assert explanation.title == "The Docker engine went away during the build"
+    assert why(ended(served, served.client.rebuild(created.id))).title == "No Docker engine answers"
+    with proxied(socket, NEVER):
+        assert ended(served, served.client.rebuild(created.id)).version == 1
+
+
+@pytest.fixture
+def registry(engine: BuildKit) -> Iterator[Server]:
+    """A registry; what was named after it is removed from the engine at the end."""
+    with servers.registry() as server:
+        yield server
+    for label in (LABEL + "key", LABEL + "parent"):
+        names = [tag for image in engine.images(label) for tag in image.tags]
+        engine.remove([name for name in names if name.startswith(f"{server.address}/")])
+
+
+def test_a_registry_that_is_away_for_a_while(
+    start: Callable[..., Process], slow: Callable[[str], Path], registry: Server
+) -> None:
+    served = start(LAUNCHYARD_IMAGE_PREFIX=f"{registry.address}/team")
+    created = served.create(slow("echo ready"))
+    assert ended(served, created.build).version == 1
+    digest = served.client.image(created.id).digest
+    assert digest and digest.startswith("sha256:")
+    registry.stop()
+    other = served.create(slow("echo other"))
+    explanation = why(ended(served, other.build))
+    assert (explanation.code, explanation.blame) == ("push-failed", "outside")
+    assert served.client.image(created.id).digest == digest
+    registry.start()
+    assert ended(served, served.client.rebuild(other.id)).version == 1
+    assert served.client.image(other.id).digest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MB."""
+    place = tmp_path / "state"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "launchyard-test", str(place)], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_is_full_in_a_build_and_has_room_again(
+    small_disk: Path, start: Callable[..., Process], slow: Callable[[str], Path]
+) -> None:
+    served = start()
+    created = served.create(slow(TALKATIVE))
+    seen_until(served, created.build.id, STAGES["printing"])
+    filling = small_disk / "filling"
+    assert subprocess.run(["dd", "if=/dev/zero", f"of={filling}", "bs=64k"], stderr=subprocess.DEVNULL).returncode
+    with pytest.raises(ServiceProblem) as raised:
+        served.client.rebuild(created.id, AskedBuild(fresh=True))
+    assert (raised.value.status, raised.value.explanation.code) == (503, "disk-full")
+    until(lambda: not served.workers())
+    filling.unlink()
+    explanation = why(ended(served, created.build))
+    assert (explanation.code, explanation.blame) == ("disk-full", "outside")
+    assert ended(served, served.client.rebuild(created.id)).version == 1
