@@ -82,8 +82,7 @@ class Process:
 
     def leftovers(self) -> list[Path]:
         """What builds left in their temporary directories."""
-        scratch = self.directory / "state" / "service" / "scratch"
-        return list(scratch.iterdir()) if scratch.is_dir() else []
+        return list((self.directory / "state" / "service" / "scratch").glob("*/*"))
 
     def create(self, repository: Path) -> Created:
         return self.client.create(NewEnvironment(repository=str(repository), options=Choices(frontend="none")))
@@ -109,12 +108,28 @@ def until(what: Callable[[], bool], seconds: float = 30.0) -> float:
     return time.monotonic() - began
 
 
+Start = Callable[..., Process]
+
+
 @pytest.fixture
-def served(tmp_path: Path, engine: BuildKit) -> Iterator[Process]:
-    made = Process(tmp_path)
-    made.start()
-    yield made
-    made.close()
+def start(tmp_path: Path, engine: BuildKit) -> Iterator[Start]:
+    """A function that starts a service with these variables."""
+    made: list[Process] = []
+
+    def start(**environ: str) -> Process:
+        process = Process(tmp_path, environ=environ)
+        made.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in made:
+        process.close()
+
+
+@pytest.fixture
+def served(start: Start) -> Process:
+    return start()
 
 
 @pytest.fixture

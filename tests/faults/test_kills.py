@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from builder.buildkit import BuildKit
 from builder.client import Event, ServiceProblem
-from tests.faults.conftest import Process, until
+from builder.documents import NewEnvironment
+from builder.identity import LABEL
+from tests.faults.conftest import Process, Start, until
 
 pytestmark = pytest.mark.engine
 
@@ -22,6 +28,29 @@ COUNTED = "for n in $(seq 40); do echo counted $n; sleep 0.1; done"
 def containers() -> set[str]:
     listed = subprocess.run(["docker", "ps", "--all", "--quiet"], capture_output=True, text=True, check=True)
     return set(listed.stdout.split())
+
+
+class Silent:
+    """A server that takes connections and never says a word."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._taken: list[socket.socket] = []
+        self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
+        self.asked = threading.Event()
+        """Set once somebody has connected."""
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._taken.append(self._listening.accept()[0])
+                self.asked.set()
+
+    def close(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        for end in (self._listening, *self._taken):
+            end.close()
 
 
 def seen_until(served: Process, build_id: str, reached: Callable[[Event], bool]) -> list[Event]:
@@ -94,14 +123,47 @@ def test_a_build_whose_own_process_is_killed_says_so_and_leaves_nothing(
     assert containers() <= before
 
 
+@pytest.fixture
+def silent() -> Iterator[Silent]:
+    made = Silent()
+    yield made
+    made.close()
+
+
+def test_a_build_is_cancelled_within_three_seconds_while_a_git_host_does_not_answer(
+    start: Start, silent: Silent
+) -> None:
+    host = f"http://{silent.address}"
+    served = start(LAUNCHYARD_ALLOWED_HOSTS=host)
+    created = served.client.create(NewEnvironment(repository=f"{host}/ada/tides"))
+    assert silent.asked.wait(30)
+    _cancelled(served, created.build.id)
+
+
+def test_a_build_is_cancelled_within_three_seconds_while_a_registry_does_not_answer(
+    start: Start, engine: BuildKit, silent: Silent, slow: Callable[[str], Path]
+) -> None:
+    served = start(LAUNCHYARD_IMAGE_PREFIX=f"{silent.address}/team")
+    created = served.create(slow("echo ready"))
+    assert silent.asked.wait(120)
+    _cancelled(served, created.build.id)
+    for label in (LABEL + "key", LABEL + "parent"):
+        names = [tag for image in engine.images(label) for tag in image.tags]
+        engine.remove([name for name in names if name.startswith(f"{silent.address}/")])
+
+
+def _cancelled(served: Process, build_id: str) -> None:
+    served.client.cancel(build_id)
+    assert until(lambda: served.client.build(build_id).state == "cancelled") < 3
+    until(lambda: not served.workers() and not served.leftovers())
+
+
 def test_a_build_that_is_cancelled_ends_within_three_seconds_and_leaves_nothing(
     served: Process, slow: Callable[[str], Path]
 ) -> None:
     created = served.create(slow("echo waiting; sleep 600"))
     seen_until(served, created.build.id, lambda event: event.type == "log" and "waiting" in event.content["text"])
-    served.client.cancel(created.build.id)
-    assert until(lambda: served.client.build(created.build.id).state == "cancelled") < 3
-    until(lambda: not served.workers() and not served.leftovers())
+    _cancelled(served, created.build.id)
     with pytest.raises(ServiceProblem) as raised:
         served.client.image(created.id)
     assert raised.value.explanation.code == "no-version-yet"

@@ -13,7 +13,7 @@ from builder.client import ServiceProblem
 from builder.documents import AskedBuild, Build, Explanation
 from builder.identity import LABEL
 from tests import servers
-from tests.faults.conftest import Process, until
+from tests.faults.conftest import Process, Start, until
 from tests.faults.test_kills import COUNTED, STAGES, seen_until
 from tests.servers import Server
 from tests.trouble import proxied
@@ -23,22 +23,6 @@ pytestmark = pytest.mark.engine
 NEVER = b"\0never said\0"
 
 TALKATIVE = "for n in $(seq 200); do printf 'counted %s\\n%0500d\\n' $n 0; sleep 0.1; done"
-
-
-@pytest.fixture
-def start(tmp_path: Path, engine: BuildKit) -> Iterator[Callable[..., Process]]:
-    """A function that starts a service with these variables."""
-    made: list[Process] = []
-
-    def start(**environ: str) -> Process:
-        process = Process(tmp_path, environ=environ)
-        made.append(process)
-        process.start()
-        return process
-
-    yield start
-    for process in made:
-        process.close()
 
 
 def ended(served: Process, build: Build) -> Build:
@@ -52,7 +36,7 @@ def why(build: Build) -> Explanation:
 
 
 def test_an_engine_that_is_stopped_in_a_build_and_started_again(
-    start: Callable[..., Process], slow: Callable[[str], Path], tmp_path: Path
+    start: Start, slow: Callable[[str], Path], tmp_path: Path
 ) -> None:
     socket = str(tmp_path / "engine.sock")
     with proxied(socket, NEVER):
@@ -77,9 +61,7 @@ def registry(engine: BuildKit) -> Iterator[Server]:
         engine.remove([name for name in names if name.startswith(f"{server.address}/")])
 
 
-def test_a_registry_that_is_away_for_a_while(
-    start: Callable[..., Process], slow: Callable[[str], Path], registry: Server
-) -> None:
+def test_a_registry_that_is_away_for_a_while(start: Start, slow: Callable[[str], Path], registry: Server) -> None:
     served = start(LAUNCHYARD_IMAGE_PREFIX=f"{registry.address}/team")
     created = served.create(slow("echo ready"))
     assert ended(served, created.build).version == 1
@@ -106,7 +88,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_in_a_build_and_has_room_again(
-    small_disk: Path, start: Callable[..., Process], slow: Callable[[str], Path]
+    small_disk: Path, start: Start, slow: Callable[[str], Path]
 ) -> None:
     served = start()
     created = served.create(slow(TALKATIVE))

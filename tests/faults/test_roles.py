@@ -87,7 +87,7 @@ def test_a_build_of_a_worker_that_never_comes_back_is_taken_over(
     assert installation.api.client.build(created.build.id).state == "succeeded"
     assert every[: len(seen)] == seen
     assert all(f"counted {n}\n" in installation.api.client.log(created.build.id) for n in range(1, 41))
-    until(lambda: not other.workers() and not list(_scratch(installation)))
+    until(lambda: not other.workers() and not other.leftovers())
 
 
 def test_after_all_of_it_is_killed_at_once_every_build_ends(
@@ -183,7 +183,3 @@ def test_a_worker_answers_only_how_it_does(installation: Installation) -> None:
 
 def _begins(event: Event) -> bool:
     return event.type == "state"
-
-
-def _scratch(installation: Installation) -> Iterator[Path]:
-    return (installation.api.directory / "state" / "service" / "scratch").glob("*/*")
