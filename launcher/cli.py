@@ -158,7 +158,8 @@ def serve(installation: Installation, /, host: str, port: int, state: Path | Non
     """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
 
     It goes on with the builds that were under way when it last ended. There are no passwords: by
-    default it answers to programs of this machine only.
+    default it answers to programs of this machine only. With another --host it answers to names that
+    the setting `hosts` has.
     """
     from dataclasses import replace
 
