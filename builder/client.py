@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -106,7 +106,7 @@ class Client:
         """All of a build's log that there is now."""
         return self._send("GET", f"/builds/{build_id}/log").text
 
-    def events(self, build_id: str, after: int = 0) -> Iterator[Event]:
+    def events(self, build_id: str, after: int = 0) -> Generator[Event, None, None]:
         """What happens in a build, to its end; goes on where it was when the connection breaks off."""
         import time
 

@@ -50,8 +50,7 @@ def serve(
 ) -> None:
     """Serve until a signal ends it; `ready` gets the address once requests are answered."""
     log_as_json()
-    everywhere = host in ("", "0.0.0.0", "::")
-    hosts = frozenset({"*"}) if everywhere else LOOPBACK | {host.lower()}
+    hosts = LOOPBACK | {name.lower() for name in (host or "0.0.0.0", *settings.hosts)}
     with embedded(settings, engine, runner, role) as running:
         config = uvicorn.Config(
             create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,

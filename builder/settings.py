@@ -101,6 +101,9 @@ class Settings:
         "huggingface.co", "framagit.org", "gitlab.renkulab.io",
     )  # fmt: skip
     """Git hosts: "host", "host:port", "*" for every public one, "http://host:port" where TLS is not to be had."""
+    hosts: tuple[str, ...] = ()
+    """Names by which the service is asked, besides localhost and the address it listens on: what it is called behind a
+    proxy, or by other machines. "*" for any, which lets pages of other sites ask it from a browser that reaches it."""
     allow_local: bool = False
     """Whether the service takes paths of its own machine; the command line always does."""
     certificates: str = ""
@@ -123,7 +126,7 @@ NOT_SETTINGS = ("CONFIG", "DEBUG", "ENGINE_DIR", "SERVER")
 """Variables that say where the settings are, that tracebacks are wanted, where `make engine` keeps its engine,
 and where `launchyard remote` finds its service."""
 
-LISTS = ("ALLOWED_HOSTS", "INDEX__EXTRA")
+LISTS = ("ALLOWED_HOSTS", "HOSTS", "INDEX__EXTRA")
 """Variables that hold a list: JSON, or names between commas."""
 
 
@@ -177,7 +180,7 @@ def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
     class Variables(EnvSettingsSource):
         def _load_env_vars(self) -> Mapping[str, str | None]:
             return {
-                name.lower(): json.dumps(value.split(","))
+                name.lower(): json.dumps([part for part in value.split(",") if part])
                 if name.removeprefix(PREFIX) in LISTS and not value.startswith("[")
                 else value
                 for name, value in variables.items()

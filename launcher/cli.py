@@ -167,7 +167,8 @@ def serve(
     """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
 
     It goes on with the builds that were under way when it last ended. There are no passwords: by
-    default it answers to programs of this machine only.
+    default it answers to programs of this machine only. With another --host it answers to names that
+    the setting `hosts` has.
 
     With LAUNCHYARD_DATABASE, many processes on the same database and state directory are one service.
     """

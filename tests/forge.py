@@ -66,13 +66,13 @@ class Server(http.server.ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"http://{self.server_address[0]!s}:{self.server_port}"
 
 
 @contextmanager
-def hosting(kind: type[Host], root: Path) -> Iterator[Server]:
+def hosting(kind: type[Host], root: Path, address: str = "127.0.0.1") -> Iterator[Server]:
     """A host of a kind while the block runs."""
-    server = Server(("127.0.0.1", 0), kind)
+    server = Server((address, 0), kind)
     server.root, server.asked = root, []
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -85,7 +85,7 @@ def hosting(kind: type[Host], root: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def serving(kind: type[Host], root: Path) -> Iterator[str]:
+def serving(kind: type[Host], root: Path, address: str = "127.0.0.1") -> Iterator[str]:
     """The address of a host of a kind while the block runs."""
-    with hosting(kind, root) as server:
+    with hosting(kind, root, address) as server:
         yield server.address

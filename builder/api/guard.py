@@ -2,11 +2,13 @@
 
 A service without passwords on the loopback interface is still in reach of every page in the browser of
 the same machine: by a name that resolves to it, and by forms. So it answers to its own names only, and
-lets no other site's page change anything.
+lets no other site's page change anything. One that listens on every address answers to addresses as well,
+which nobody can make resolve to something else; to a name only where the settings have it.
 """
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -14,6 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from builder.api.problems import problem
 from builder.failures.served import HostForeign, RequestInvalid
+
+EVERYWHERE = frozenset({"0.0.0.0", "::"})
+"""What stands for every address of a machine where one is listened on."""
 
 MAX_BODY = 1_000_000
 """Bytes of a request."""
@@ -25,6 +30,7 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
         self._hosts = hosts
+        self._everywhere = bool(hosts & EVERYWHERE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,7 +38,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if "*" not in self._hosts and _name(f"//{host}") not in self._hosts:
+        if not self._is_own(host):
             await problem(HostForeign(f"Host: {host[:200]}"))(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers, host):
             await problem(HostForeign(f"Origin: {headers.get('origin', 'unknown')[:200]}"))(scope, receive, send)
@@ -42,12 +48,24 @@ class Guard:
         else:
             await self._app(scope, receive, send)
 
+    def _is_own(self, host: str) -> bool:
+        name = _name(f"//{host}")
+        return "*" in self._hosts or name in self._hosts or (self._everywhere and _is_address(name or ""))
+
 
 def _name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
     except ValueError:
         return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_elsewhere(headers: Headers, host: str) -> bool:

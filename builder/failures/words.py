@@ -1042,7 +1042,10 @@ def _of_service(failure: object) -> Words | None:
             return (
                 "The service does not answer to this",
                 failure.host,
-                ("Use the address that `launchyard serve` printed.",),
+                (
+                    "Use the address that `launchyard serve` printed.",
+                    "Whoever operates it can add other names that it is asked by to the setting hosts.",
+                ),
                 Blame.USAGE,
             )
         case BuilderLost():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from starlette.testclient import TestClient
 
+from builder.api import LOOPBACK, create_app
 from tests.service import Running
 
 
@@ -27,6 +29,26 @@ def test_a_request_under_another_name_is_turned_away(service: Running, host: str
 @pytest.mark.parametrize("host", ["127.0.0.1:8700", "localhost", "[::1]:8700"])
 def test_a_request_under_a_name_of_loopback_is_answered(service: Running, host: str) -> None:
     assert service.http.get("/healthz", headers={"Host": host}).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("everywhere", ["0.0.0.0", "::"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("10.0.0.1:8700", 200),
+        ("[fd00::1]:8700", 200),
+        ("builds.lab.example", 200),
+        ("localhost:8700", 200),
+        ("evil.example", 403),
+        ("10.0.0.1.evil.example", 403),
+        ("", 403),
+    ],
+)
+def test_on_every_address_a_name_is_answered_where_the_settings_have_it(
+    service: Running, everywhere: str, host: str, status: int
+) -> None:
+    app = create_app(service.embedded, LOOPBACK | {everywhere, "builds.lab.example"})
+    assert TestClient(app).get("/healthz", headers={"Host": host}).status_code == status
 
 
 @pytest.mark.parametrize(

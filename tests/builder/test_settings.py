@@ -40,6 +40,11 @@ def test_a_variable_comes_before_the_file_and_the_file_before_the_default(tmp_pa
     assert settings.bases == Settings().bases
 
 
+def test_nothing_between_commas_is_nothing_in_a_list(tmp_path: Path) -> None:
+    assert load({"LAUNCHYARD_HOSTS": ""}, tmp_path).hosts == ()
+    assert load({"LAUNCHYARD_HOSTS": "api,,worker,"}, tmp_path).hosts == ("api", "worker")
+
+
 def test_what_was_checked_is_remembered_and_the_same(tmp_path: Path) -> None:
     environ = {"LAUNCHYARD_BASES__DEBIAN": "mirror.example/debian:12"}
     first = load(environ, tmp_path)
