@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,18 +51,32 @@ def test_a_build_keeps_the_commit_that_it_began_with(tmp_path: Path) -> None:
         assert (ended["state"], ended["commit"], ended["version"]) == ("succeeded", first, 1)
 
 
-def test_builds_of_many_environments_all_end_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+def test_200_builds_all_end_in_the_order_in_which_they_came_and_owners_take_turns(tmp_path: Path) -> None:
     images = engine()
     with running(tmp_path, images) as service:
+        service.built(name="warm")
         images.gate.clear()
-        made = [service.create(name=f"many-{n}")["build"]["id"] for n in range(30)]
-        assert 'state="queued"} 0.0' not in service.http.get("/metrics").text
+        before = resident()
+        many = [service.create(name=f"many-{n}", owner="many")["build"]["id"] for n in range(180)]
+        few = [service.create(name=f"few-{n}", owner="few")["build"]["id"] for n in range(20)]
+        assert 'launchyard_builds_under_way{state="queued"} 198.0' in service.http.get("/metrics").text
         images.gate.set()
-        builds = [service.ended(id) for id in made]
-    assert {build["state"] for build in builds} == {"succeeded"}
-    started = [build["started_at"] for build in builds]
-    # Those that are taken up together may begin in either order.
-    assert all(one <= later for one, later in zip(started, started[4:], strict=False))
+        builds = {id: service.ended(id) for id in (*many, *few)}
+        assert resident() - before < 100_000_000
+    assert {build["state"] for build in builds.values()} == {"succeeded"}
+    line = sorted(builds, key=lambda id: builds[id]["started_at"])
+    for ids in (many, few):
+        own = [line.index(id) for id in ids]
+        # Those that are taken up together may begin in either order.
+        assert all(one < later for one, later in zip(own, own[4:], strict=False))
+    # The owner of a few waits for two that ran already, and then has every second turn.
+    assert max(line.index(id) for id in few) < 2 * len(few) + 8
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_a_directory_is_of_one_service(tmp_path: Path) -> None:
