@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import click
 
 from builder.quantities import duration_of, size_of
-from builder.service import Builder, Built, Options, Request, Wish
+from builder.service import Builder, Built, Options, Request, Settings, Wish
 from builder.terminal import Command, emit, json_option, note, warn
 from detectors import CHAIN
 from detectors.plan import FRONTENDS
+
+if TYPE_CHECKING:
+    from builder.records import BackedUp
 
 
 class Installation(Protocol):
@@ -329,4 +333,51 @@ def explain(context: click.Context, log: BinaryIO, as_json: bool) -> None:
     context.exit(0 if known else Blame.REPOSITORY.exit_code)
 
 
-COMMANDS = (plan, dockerfile, build, packages, diff, prune, doctor, explain)
+STATE = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that the service remembers in."
+)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@STATE
+@json_option
+@click.pass_obj
+def backup(installation: Installation, /, file: Path, state: Path | None, as_json: bool) -> None:
+    """Write all that the build service remembers to the new file FILE. It may run meanwhile.
+
+    Images are not in it: they are in the engine, or in a registry.
+    """
+    from builder.backup import back_up
+
+    _print_backed_up(back_up(settings_at(installation.builder.settings, state), file), as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@STATE
+@json_option
+@click.pass_obj
+def restore(installation: Installation, /, file: Path, state: Path | None, as_json: bool) -> None:
+    """Let a build service that remembers nothing yet remember what the backup FILE holds.
+
+    Also from SQLite to Postgres, and back. Builds that were under way are built when it starts.
+    """
+    from builder.backup import restore
+
+    _print_backed_up(restore(settings_at(installation.builder.settings, state), file), as_json)
+
+
+def settings_at(settings: Settings, state: Path | None) -> Settings:
+    """Settings with the state directory that a command was given."""
+    return replace(settings, state_dir=str(state.resolve())) if state else settings
+
+
+def _print_backed_up(found: BackedUp, as_json: bool) -> None:
+    if as_json:
+        emit(asdict(found))
+    else:
+        click.echo(f"{found.environments} environments, {found.builds} builds, {found.versions} versions")
+
+
+COMMANDS = (plan, dockerfile, build, packages, diff, prune, doctor, explain, backup, restore)

@@ -251,6 +251,15 @@ class Outcome:
     explanation: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """How much a backup holds."""
+
+    environments: int
+    builds: int
+    versions: int
+
+
 Record = TypeVar("Record")
 
 

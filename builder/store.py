@@ -17,7 +17,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from builder.failures.built import DiskFull
-from builder.failures.served import DatabaseAway, NameTaken, RecordAbsent, RevisionStale
+from builder.failures.served import DatabaseAway, NameTaken, NothingRemembered, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.records import (
     UNDER_WAY,
@@ -50,8 +50,8 @@ class Store:
         """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
         self._engine = _engine(url)
 
-    def migrate(self) -> None:
-        """Bring the schema up to this release's; data of earlier ones is kept.
+    def migrate(self, to: str = "head") -> None:
+        """Bring the schema up to this release's, or to an earlier one; data is kept.
 
         Raises BuildError(DatabaseAway).
         """
@@ -61,11 +61,11 @@ class Store:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         try:
-            with self._writing() as connection:
+            with self.writing() as connection:
                 if connection.dialect.name == "postgresql":
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
                 config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                command.upgrade(config, to)
         except OperationalError as error:
             raise BuildError(database_failure(error)) from None
 
@@ -100,7 +100,7 @@ class Store:
         others = (*(f"{name[:90]}-{n}" for n in range(2, 20)), f"{name[:60]}-{id}")
         for free in (name, *(() if exact else others)):
             try:
-                with self._writing() as connection:
+                with self.writing() as connection:
                     connection.execute(environments.insert().values(name=free, **row))
             except IntegrityError:
                 continue
@@ -138,7 +138,7 @@ class Store:
         """
         columns = {name: asdict(value) if isinstance(value, Choices) else value for name, value in changes.items()}
         try:
-            with self._writing() as connection:
+            with self.writing() as connection:
                 found = self._at_revision(connection, id, revision)
                 _touch(connection, id, **columns)
         except IntegrityError:
@@ -147,7 +147,7 @@ class Store:
 
     def delete_environment(self, id: str, revision: int | None = None) -> tuple[str, ...]:
         """Forget it with its versions and builds; the ids of these."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._at_revision(connection, id, revision)
             gone = tuple(connection.scalars(sa.select(builds.c.id).where(builds.c.environment_id == id)))
             for table in (versions, builds):
@@ -178,7 +178,7 @@ class Store:
                 if found := connection.execute(same).mappings().first():
                     return _build(found), False
             try:
-                with self._writing() as connection:
+                with self.writing() as connection:
                     self._row(connection, environments, "environment", environment_id)
                     turn = _turn(connection, environment.owner)
                     connection.execute(builds.insert().values(**row, turn=turn))
@@ -222,7 +222,7 @@ class Store:
 
     def begin(self, id: str) -> Build | None:
         """Let a build run: queued, or running before its process ended. None when it has ended or is gone."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             changed = connection.execute(
                 builds.update()
                 .where(builds.c.id == id, builds.c.state.in_(UNDER_WAY))
@@ -232,14 +232,14 @@ class Store:
 
     def note_plan(self, id: str, commit: str, key: str, strategy: str) -> None:
         """Keep what a build's ref and files came to."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(
                 builds.update().where(builds.c.id == id).values(commit=commit, key=key, strategy=strategy)
             )
 
     def cancel(self, id: str) -> Build:
         """End a build that is queued; ask one that runs to end. One that has ended stays as it is."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             found = _build(self._row(connection, builds, "build", id, lock=True))
             if found.state == "queued":
                 self._end(connection, found, state="cancelled", cancelling=True)
@@ -255,7 +255,7 @@ class Store:
 
     def conclude(self, id: str, outcome: Outcome) -> Build | None:
         """Record what came of a build, once; None when it is gone. A second time changes nothing."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             row = connection.execute(sa.select(builds).where(builds.c.id == id).with_for_update()).mappings().first()
             if row is None:
                 return None
@@ -334,7 +334,7 @@ class Store:
 
     def use_version(self, environment_id: str, number: int, *, pinned: bool | None = None) -> Environment:
         """Let a version be the current one, and stay it while it is pinned; None leaves that as it is."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             self._row(connection, environments, "environment", environment_id)
             self._version(connection, environment_id, number)
             _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
@@ -351,25 +351,25 @@ class Store:
 
     def beat(self, worker_id: str) -> bool:
         """Say that a worker is alive; False when it was taken for dead."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             alive = workers.update().where(workers.c.id == worker_id).values(seen_at=_clock(connection))
             return bool(connection.execute(alive).rowcount)
 
     def join(self, worker_id: str, host: str, at_once: int) -> None:
         """Remember a worker that starts."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             now = _clock(connection)
             row = {"id": worker_id, "host": host, "at_once": at_once, "started_at": now, "seen_at": now}
             connection.execute(workers.insert().values(**row))
 
     def leave(self, worker_id: str) -> None:
         """Forget a worker that ends."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(workers.delete().where(workers.c.id == worker_id))
 
     def bury(self, seconds: float) -> tuple[Worker, ...]:
         """Forget the workers that were not seen for so long; those that are left."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             last = _clock(connection) - timedelta(seconds=seconds)
             connection.execute(workers.delete().where(workers.c.seen_at < last))
             found = connection.execute(sa.select(workers).order_by(workers.c.started_at)).mappings()
@@ -389,7 +389,26 @@ class Store:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection that sees everything as it is at one moment, however long it reads."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    def schema(self, connection: sa.Connection) -> str:
+        """The migration that the tables are of. Raises BuildError(NothingRemembered) where there are none yet."""
+        from alembic.migration import MigrationContext
+
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is None:
+            raise BuildError(NothingRemembered())
+        return found
+
+    @contextmanager
+    def writing(self) -> Iterator[sa.Connection]:
+        """A connection whose changes happen together, or not at all."""
         with self._engine.connect() as connection:
             connection = connection.execution_options(launchyard_writes=True)
             with connection.begin():

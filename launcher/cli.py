@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from builder import cli as builder_cli
-from builder.cli import SIZE, build_options, built_of, repository_options, request_of
+from builder.cli import SIZE, STATE, build_options, built_of, repository_options, request_of, settings_at
 from builder.remote import remote
 from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
@@ -152,7 +152,7 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=8_700, show_default=True, help="0 takes a free one.")
-@click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that it remembers in.")
+@STATE
 @click.option(
     "--role",
     type=click.Choice(["all", "api", "worker"]),
@@ -172,13 +172,11 @@ def serve(
 
     With LAUNCHYARD_DATABASE, many processes on the same database and state directory are one service.
     """
-    from dataclasses import replace
-
     from builder.serve import listen, serve
     from builder.worker import ProcessRunner
 
     builder = installation.builder
-    settings = replace(builder.settings, state_dir=str(state.resolve())) if state else builder.settings
+    settings = settings_at(builder.settings, state)
     with listen(host, port) as socket:
         serve(settings, builder.engine, ProcessRunner(), role, host, socket, lambda address: click.echo(address))
 

@@ -108,6 +108,24 @@ class DatabaseAway:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupInvalid:
+    """A file that a backup cannot be written to, or read from."""
+
+    file: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """The service that a backup is to be restored to remembers something already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingRemembered:
+    """There is nothing to back up: no service has run there yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class StateTaken:
     """Another service works on the same state directory."""
 

@@ -59,11 +59,14 @@ from builder.failures.built import (
     Yanked,
 )
 from builder.failures.served import (
+    BackupInvalid,
     BuilderLost,
     DatabaseAway,
     DatabaseNeeded,
     HostForeign,
     NameTaken,
+    NotEmpty,
+    NothingRemembered,
     NoVersionYet,
     PortTaken,
     RecordAbsent,
@@ -1061,6 +1064,27 @@ def _of_service(failure: object) -> Words | None:
                 failure.detail,
                 ("Start one with `launchyard serve`, or give its address with --server.",),
                 Blame.OUTSIDE,
+            )
+        case BackupInvalid():
+            return (
+                f"{failure.file} cannot be the backup",
+                failure.problem,
+                ("Give a new file to `launchyard backup`, and to `launchyard restore` one that it has written.",),
+                Blame.USAGE,
+            )
+        case NotEmpty():
+            return (
+                "This service remembers something already",
+                "A backup is restored to an empty one",
+                ("Give another directory with --state, or another database with LAUNCHYARD_DATABASE.",),
+                Blame.USAGE,
+            )
+        case NothingRemembered():
+            return (
+                "There is nothing to back up",
+                "No service has run on this directory or database yet",
+                ("Give the service's directory with --state, or its database with LAUNCHYARD_DATABASE.",),
+                Blame.USAGE,
             )
         case DatabaseNeeded():
             return (

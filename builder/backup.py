@@ -1,0 +1,204 @@
+"""A backup: one file with all that a service remembers, from which an empty one becomes the same.
+
+A gzipped tar, the same from SQLite and Postgres, so it also moves an installation from one to the other:
+
+backup.json         {"format": 1, "schema": the migration that the tables are of, "created_at": in UTC}
+tables/NAME.jsonl   the rows of a table, one JSON object each, times in ISO 8601
+builds/ID.events    the journals of builds, and builds/ID.log their logs
+
+The queue is not in it: builds that were under way are put in line again. Images are in engines and registries.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+from alembic.util import CommandError
+from sqlalchemy.exc import OperationalError, StatementError
+
+from builder.failures.served import BackupInvalid, NotEmpty, StateTaken
+from builder.locks import LockTimeout, held
+from builder.records import BackedUp
+from builder.settings import Settings
+from builder.store import Store, database_failure
+from detectors.failures import BuildError
+
+FORMAT = 1
+
+LEFT_OUT = {"alembic_version", "workers"}
+"""Tables that say how things are with the database and the processes, not what is remembered."""
+
+BATCH = 500
+"""Rows that are written at once."""
+
+MAX_LINE = 64_000_000
+"""Characters of one row: what is in an image is one."""
+
+_UNREADABLE = (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError, RecursionError)
+
+_JOURNAL = re.compile(r"builds/[0-9a-f-]{36}\.(?:events|log)")
+_TABLE = re.compile(r"tables/([a-z_]{1,60})\.jsonl")
+
+
+def back_up(settings: Settings, file: Path) -> BackedUp:
+    """Write all that the service of these settings remembers to a new file; it may run meanwhile.
+
+    Raises BuildError(BackupInvalid) where the file is there already or cannot be written.
+    """
+    directory, url = _places(settings)
+    part = file.with_name(file.name + ".part")
+    try:
+        if file.exists():
+            raise BuildError(BackupInvalid(str(file), "it is there already"))
+        with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(url) as store:
+            counts = _write_tables(store, tar)
+            _write_journals(directory, tar)
+        part.rename(file)
+    except OSError as error:
+        raise BuildError(BackupInvalid(str(file), error.strerror or str(error))) from None
+    finally:
+        part.unlink(missing_ok=True)
+    return counts
+
+
+def restore(settings: Settings, file: Path) -> BackedUp:
+    """Let the service of these settings, which remembers nothing and does not run, remember what a backup holds.
+
+    Raises BuildError: BackupInvalid, NotEmpty, StateTaken.
+    """
+    directory, url = _places(settings)
+    try:
+        with (
+            nullcontext() if settings.database else held(directory / "lock", 5),
+            _opened(url) as store,
+            tarfile.open(file, "r:gz") as tar,
+        ):
+            return _read(tar, store, directory)
+    except LockTimeout:
+        raise BuildError(StateTaken(settings.state_dir)) from None
+    except OperationalError as error:
+        raise BuildError(database_failure(error)) from None
+    except CommandError:
+        raise BuildError(BackupInvalid(str(file), "a newer release of Launchyard has written it")) from None
+    except (*_UNREADABLE, StatementError) as error:
+        raise BuildError(BackupInvalid(str(file), f"{type(error).__name__}: {error}"[:300])) from None
+
+
+def _write_tables(store: Store, tar: tarfile.TarFile) -> BackedUp:
+    counts: dict[str, int] = {}
+    with store.snapshot() as connection:
+        head = {"format": FORMAT, "schema": store.schema(connection), "created_at": datetime.now(UTC).isoformat()}
+        _add(tar, "backup.json", io.BytesIO(json.dumps(head).encode()))
+        for table in _tables(connection):
+            with tempfile.TemporaryFile() as rows:
+                counts[table.name] = 0
+                for row in connection.execution_options(yield_per=BATCH).execute(sa.select(table)).mappings():
+                    rows.write(json.dumps({name: _plain(value) for name, value in row.items()}).encode() + b"\n")
+                    counts[table.name] += 1
+                _add(tar, f"tables/{table.name}.jsonl", rows)
+    return BackedUp(counts["environments"], counts["builds"], counts["versions"])
+
+
+def _write_journals(directory: Path, tar: tarfile.TarFile) -> None:
+    for path in sorted((directory / "builds").glob("*")):
+        with path.open("rb") as journal:
+            _add(tar, f"builds/{path.name}", journal)
+
+
+def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
+    """Put in as much as there is now: the journal of a build that runs grows."""
+    member = tarfile.TarInfo(name)
+    member.size = content.seek(0, io.SEEK_END)
+    content.seek(0)
+    tar.addfile(member, content)
+
+
+def _read(tar: tarfile.TarFile, store: Store, directory: Path) -> BackedUp:
+    members = iter(tar)
+    head = json.loads(_content(tar, next(members, None)).read(MAX_LINE))
+    if head["format"] != FORMAT:
+        raise ValueError(f"its format is {head['format']}, and {FORMAT} is understood")
+    store.migrate(str(head["schema"]))
+    counts: dict[str, int] = {}
+    with store.writing() as connection:
+        known = {table.name: table for table in _tables(connection)}
+        if any(connection.scalar(sa.select(sa.func.count()).select_from(table)) for table in known.values()):
+            raise BuildError(NotEmpty())
+        for member in members:
+            if found := _TABLE.fullmatch(member.name):
+                counts[found[1]] = _insert(connection, known[found[1]], _content(tar, member))
+            elif _JOURNAL.fullmatch(member.name):
+                path = directory / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("wb") as journal:
+                    journal.writelines(_content(tar, member))
+            else:
+                raise ValueError(f"it holds {member.name[:100]!r}")
+    store.migrate()
+    return BackedUp(counts["environments"], counts["builds"], counts["versions"])
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> IO[bytes]:
+    content = tar.extractfile(member) if member and member.isfile() else None
+    if content is None:
+        raise ValueError("it is no backup of Launchyard's")
+    return content
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: IO[bytes]) -> int:
+    count = 0
+    batch: list[dict[str, Any]] = []
+    while line := rows.readline(MAX_LINE):
+        batch.append({column.name: _value(column, json.loads(line)[column.name]) for column in table.columns})
+        count += 1
+        if len(batch) == BATCH:
+            connection.execute(table.insert(), batch)
+            batch = []
+    if batch:
+        connection.execute(table.insert(), batch)
+    return count
+
+
+def _tables(connection: sa.Connection) -> list[sa.Table]:
+    """As they are in the database, each behind those that it points at."""
+    found = sa.MetaData()
+    found.reflect(connection, only=lambda name, _: name not in LEFT_OUT)
+    for table in found.tables.values():
+        for column in table.columns:
+            if isinstance(column.type, sa.JSON):
+                column.type = sa.JSON(none_as_null=True)
+    return found.sorted_tables
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, datetime):
+        return value
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def _value(column: sa.Column[Any], value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(column.type, sa.DateTime) and value is not None else value
+
+
+def _places(settings: Settings) -> tuple[Path, str]:
+    directory = Path(settings.state_dir, "service")
+    return directory, settings.database or f"sqlite:///{directory / 'records.db'}"
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Store]:
+    store = Store(url)
+    try:
+        yield store
+    finally:
+        store.close()

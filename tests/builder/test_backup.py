@@ -1,0 +1,217 @@
+"""A backup of a service, and an empty one that it is restored to: the same is remembered, on either database."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder.backup import back_up, restore
+from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
+from builder.journal import Journal
+from builder.records import Asked, BackedUp, Build, Choices, Environment, Page, Version
+from builder.service import BuildError
+from builder.settings import Settings
+from builder.store import Store
+from launcher.cli import main
+from tests import servers
+from tests.builder.test_store import FAILED, outcome
+from tests.service import GatedEngine, running
+
+Place = Callable[[str], Settings]
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.engine)]
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[servers.Server]:
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A function from a kind of database to the settings of a service that has never run, each time of another."""
+    made: list[Settings] = []
+
+    def new(kind: str) -> Settings:
+        database = "" if kind == "sqlite" else request.getfixturevalue("postgres").database()
+        made.append(replace(Settings(), state_dir=str(tmp_path / f"state-{len(made)}"), database=database))
+        return made[-1]
+
+    return new
+
+
+def opened(settings: Settings) -> Store:
+    directory = Path(settings.state_dir, "service")
+    directory.mkdir(parents=True, exist_ok=True)
+    return Store(settings.database or f"sqlite:///{directory / 'records.db'}")
+
+
+def remember(settings: Settings) -> None:
+    """What a service would: an environment with two versions and a failed build, and an empty one."""
+    store = opened(settings)
+    store.migrate()
+    full = store.create_environment("tides", "https://github.com/ada/tides", "main", "", Choices(extras=("plot",)))
+    store.create_environment("empty", "https://github.com/ada/empty", None, "sub", Choices(), owner="ada")
+    for result in (outcome("a"), outcome("b"), FAILED):
+        build, _ = store.start_build(full.id, "asked", "ada", Asked())
+        store.begin(build.id)
+        with Journal(Path(settings.state_dir, "service", "builds")).open(build.id) as writer:
+            writer.append("log", {"step": "lock", "text": "Collecting six é\n"})
+        store.conclude(build.id, result)
+    store.close()
+
+
+Everything = tuple[Page[Environment], Page[Build], list[Version]]
+
+
+def everything(settings: Settings) -> Everything:
+    store = opened(settings)
+    environments = store.environments()
+    numbered = (
+        (environment.id, version.number)
+        for environment in environments.items
+        for version in store.versions(environment.id).items
+    )
+    found = environments, store.builds(), [store.version(*place) for place in numbered]
+    store.close()
+    return found
+
+
+def failure(settings: Settings, file: Path) -> object:
+    with pytest.raises(BuildError) as raised:
+        restore(settings, file)
+    return raised.value.failure
+
+
+@pytest.mark.parametrize("target", DATABASES)
+@pytest.mark.parametrize("source", DATABASES)
+def test_what_a_backup_is_restored_to_remembers_the_same(
+    place: Place, tmp_path: Path, source: str, target: str
+) -> None:
+    file = tmp_path / "launchyard.tar.gz"
+    old, new = place(source), place(target)
+    remember(old)
+    assert back_up(old, file) == BackedUp(2, 3, 2)
+    assert restore(new, file) == BackedUp(2, 3, 2)
+    assert everything(new) == everything(old)
+    for build in everything(old)[1].items:
+        journals = [Journal(Path(settings.state_dir, "service", "builds")) for settings in (old, new)]
+        assert list(journals[0].every(build.id)) == list(journals[1].every(build.id))
+        assert journals[1].log(build.id).read_text() == "Collecting six é\n"
+
+
+def test_a_build_that_was_under_way_in_a_backup_is_built_after_it(tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    engine = GatedEngine(index={"six": "1.16.0"})
+    with running(tmp_path / "old", engine) as service:
+        engine.gate.clear()
+        build = service.create(name="under-way")["build"]
+        assert engine.waiting.wait(20)
+        found = back_up(replace(Settings(), state_dir=str(tmp_path / "old" / "state")), file)
+        assert found == BackedUp(1, 1, 0)
+        engine.gate.set()
+    restore(replace(Settings(), state_dir=str(tmp_path / "new" / "state")), file)
+    with running(tmp_path / "new", GatedEngine(index={"six": "1.16.0"})) as service:
+        assert service.ended(build["id"])["version"] == 1
+
+
+def test_a_service_that_remembers_something_is_left_as_it_is(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    old = place("sqlite")
+    remember(old)
+    back_up(old, file)
+    before = everything(old)
+    assert failure(old, file) == NotEmpty()
+    assert everything(old) == before
+
+
+def test_a_service_that_runs_is_not_restored_to(tmp_path: Path, place: Place) -> None:
+    file = tmp_path / "backup.tar.gz"
+    old = place("sqlite")
+    remember(old)
+    back_up(old, file)
+    with running(tmp_path / "new"):
+        settings = replace(Settings(), state_dir=str(tmp_path / "new" / "state"))
+        assert failure(settings, file) == StateTaken(settings.state_dir)
+
+
+def test_where_no_service_has_run_there_is_nothing_to_back_up_and_no_file(place: Place, tmp_path: Path) -> None:
+    settings = place("sqlite")
+    opened(settings).close()
+    with pytest.raises(BuildError) as raised:
+        back_up(settings, tmp_path / "backup.tar.gz")
+    assert raised.value.failure == NothingRemembered()
+    assert not list(tmp_path.glob("backup*"))
+
+
+def test_a_file_that_is_there_is_not_written_over(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    file.write_text("mine")
+    settings = place("sqlite")
+    remember(settings)
+    with pytest.raises(BuildError) as raised:
+        back_up(settings, file)
+    assert raised.value.failure == BackupInvalid(str(file), "it is there already")
+    assert file.read_text() == "mine"
+
+
+def written(file: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(file, "w:gz") as tar:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return file
+
+
+HEAD = {"format": 1, "schema": "v1"}
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ({}, "no backup"),
+        ({"backup.json": b"{"}, "JSONDecodeError"),
+        ({"backup.json": json.dumps({**HEAD, "format": 2}).encode()}, "its format is 2"),
+        ({"backup.json": json.dumps({**HEAD, "schema": "v99"}).encode()}, "a newer release"),
+        ({"backup.json": json.dumps(HEAD).encode(), "../escaped": b""}, "it holds '../escaped'"),
+        ({"backup.json": json.dumps(HEAD).encode(), "tables/passwords.jsonl": b""}, "KeyError"),
+        ({"backup.json": json.dumps(HEAD).encode(), "tables/builds.jsonl": b"{}\n"}, "KeyError"),
+        ({"backup.json": json.dumps(HEAD).encode()}, "KeyError"),
+    ],
+)
+def test_a_file_that_is_no_backup_is_refused_and_nothing_is_remembered(
+    place: Place, tmp_path: Path, members: dict[str, bytes], problem: str
+) -> None:
+    settings = place("sqlite")
+    said = failure(settings, written(tmp_path / "backup.tar.gz", members))
+    assert isinstance(said, BackupInvalid) and problem in said.problem
+    store = opened(settings)
+    store.migrate()
+    assert store.environments().items == ()
+    store.close()
+    assert not (tmp_path / "escaped").exists() and not Path(settings.state_dir, "escaped").exists()
+
+
+def test_what_is_no_tar_at_all_is_refused(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    file.write_bytes(b"\x1f\x8b not gzip")
+    said = failure(place("sqlite"), file)
+    assert isinstance(said, BackupInvalid)
+
+
+def test_the_commands_say_how_much_was_kept(place: Place, tmp_path: Path) -> None:
+    old, new = place("sqlite"), place("sqlite")
+    remember(old)
+    file = str(tmp_path / "backup.tar.gz")
+    for command, settings in (("backup", old), ("restore", new)):
+        result = CliRunner().invoke(main, [command, file, "--state", settings.state_dir])
+        assert (result.exit_code, result.output) == (0, "2 environments, 3 builds, 2 versions\n")
+    assert everything(new) == everything(old)
