@@ -97,7 +97,7 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     """
     began = time.time()
     name = identity.name_of(settings.image_prefix, settings.owner, planned.address.slug)
-    if not wish.rebuild and (image := known(planned.key, name, engine, settings.owner)):
+    if not wish.rebuild and (image := _found(planned, wish, name, engine, settings)):
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
     try:
@@ -117,6 +117,18 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     return _published(built, name, wish, engine)
 
 
+def _found(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings) -> Image | None:
+    """The image of a plan, of this engine, or of the registry to which another one has pushed it."""
+    image = known(planned.key, name, engine, settings.owner)
+    if image is None and wish.push and names_registry(name) and engine.pull(_by_key(name, planned.key)):
+        image = known(planned.key, name, engine, settings.owner)
+    return image
+
+
+def _by_key(name: str, key: str) -> str:
+    return f"{name}:{key[: identity.SHORT]}"
+
+
 def known(key: str, name: str, engine: Engine, owner: str = "") -> Image | None:
     """The image of a key that this owner has: this repository's, or another's of the same content."""
 
@@ -124,7 +136,7 @@ def known(key: str, name: str, engine: Engine, owner: str = "") -> Image | None:
         label = image.labels.get
         return label(identity.LABEL + "key") == key and label(identity.LABEL + "owner", "") == owner
 
-    own = engine.inspect(f"{name}:{key[: identity.SHORT]}")
+    own = engine.inspect(_by_key(name, key))
     if own and fits(own):
         return own
     for image in engine.images(f"{identity.LABEL}key={key}"):
@@ -161,7 +173,7 @@ def secrets(settings: Settings) -> dict[str, bytes]:
 def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings, report: Report) -> Built:
     began = time.time()
     steps: dict[str, StepTime] = {}
-    before = engine.inspect(f"{name}:{planned.key[: identity.SHORT]}")
+    before = engine.inspect(_by_key(name, planned.key))
     if planned.plan.needs_source:
         planned.commit.source.fetch_all()
     base = parents.session(planned.frontend, settings)
@@ -279,13 +291,16 @@ def _published(built: Built, name: str, wish: Wish, engine: Engine) -> Built:
         engine.tag(built.image_id, check_reference(tag))
     if not wish.push:
         return built
-    digests = [engine.push(reference) for reference in _to_push(built.reference, wish.tags)]
+    digests = [engine.push(reference) for reference in _to_push(built, name, wish.tags)]
     return replace(built, digest=digests[0])
 
 
-def _to_push(own: str, tags: tuple[str, ...]) -> tuple[str, ...]:
-    """An image's own name goes out where the prefix names a registry, or where it is the only one."""
-    return (own, *tags) if names_registry(own) or not tags else tags
+def _to_push(built: Built, name: str, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """An image's own names go out where the prefix names a registry, or where there is no other.
+
+    The one by its key comes last: other engines take what has it for whole.
+    """
+    return (built.reference, *tags, _by_key(name, built.key)) if names_registry(name) or not tags else tags
 
 
 def names_registry(name: str) -> bool:

@@ -32,6 +32,9 @@ from detectors.failures import BuildError
 COMMAND_TIME = 60
 """Seconds that a command other than a build may take."""
 
+PULL_TIME = 600
+"""Seconds that fetching an image from a registry may take: building it takes no longer."""
+
 MAX_PROGRESS = 16_000_000
 """Characters that one message about a build's progress may have."""
 
@@ -77,6 +80,13 @@ class BuildKit:
 
     def tag(self, image_id: str, reference: str) -> None:
         _checked("image", "tag", "--", image_id, reference)
+
+    def pull(self, reference: str) -> Image | None:
+        try:
+            _docker("image", "pull", "--quiet", "--", reference, timeout=PULL_TIME)
+        except DockerFailed:
+            return None
+        return self.inspect(reference)
 
     def push(self, reference: str) -> str:
         try:

@@ -84,6 +84,10 @@ class Engine(Protocol):
         """Let a reference mean an image from now on."""
         ...
 
+    def pull(self, reference: str) -> Image | None:
+        """Fetch an image from its registry; None where the registry has none of that name, or does not answer."""
+        ...
+
     def push(self, reference: str) -> str:
         """Push to the reference's registry; returns the manifest's digest. Raises BuildError(PushFailed)."""
         ...

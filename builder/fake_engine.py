@@ -40,6 +40,8 @@ class FakeEngine:
     """What builds of an environment leave beside its packages, by name of the file."""
     registries: set[str] = field(default_factory=set)
     """Hosts that take a push."""
+    pushed: dict[str, _Stored] = field(default_factory=dict)
+    """What they have, by reference; engines may share it."""
     in_use: set[str] = field(default_factory=set)
     """Ids of images that containers were made from."""
     requests: list[BuildRequest] = field(default_factory=list)
@@ -71,7 +73,18 @@ class FakeEngine:
         host = reference.partition("/")[0]
         if host not in self.registries:
             raise BuildError(PushFailed(reference, f"no registry answers at {host}"))
-        return "sha256:" + hashlib.sha256(self._tags[_full(reference)].encode()).hexdigest()
+        stored = self._stored[self._tags[_full(reference)]]
+        digest = "sha256:" + hashlib.sha256(stored.image.id.encode()).hexdigest()
+        self.pushed[_full(reference)] = _Stored(replace(stored.image, digest=digest), stored.files)
+        return digest
+
+    def pull(self, reference: str) -> Image | None:
+        stored = self.pushed.get(_full(reference))
+        if stored is None or reference.partition("/")[0] not in self.registries:
+            return None
+        self._stored.setdefault(stored.image.id, stored)
+        self.tag(stored.image.id, reference)
+        return self.inspect(reference)
 
     def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
         stored = self._stored[self._tags.get(_full(reference), reference)]

@@ -14,6 +14,7 @@ import pytest
 from builder.address import Address
 from builder.build import Wish, build, plan
 from builder.buildkit import BuildKit
+from builder.engine import Engine
 from builder.identity import LABEL
 from builder.records import Built
 from builder.settings import Settings, load
@@ -90,7 +91,7 @@ def settings() -> Settings:
 
 def build_image(
     repository: Path,
-    engine: BuildKit,
+    engine: Engine,
     settings: Settings,
     *,
     frontend: str = "jupyterlab",

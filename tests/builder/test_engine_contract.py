@@ -192,6 +192,10 @@ def test_removing_what_is_not_there_changes_nothing(world: World) -> None:
     assert world.engine.inspect(f"{world.name}:1") is None
 
 
+def test_pull_of_what_no_registry_has_gives_nothing(world: World) -> None:
+    assert world.engine.pull("127.0.0.1:1/launchyard-nothing:none") is None
+
+
 def test_push_to_a_registry_that_does_not_answer_fails(world: World) -> None:
     reference = f"127.0.0.1:1/{world.name}:1"
     world.engine.tag(world.build("FROM scratch\nCOPY requirements.txt /\n", SIX), reference)

@@ -385,6 +385,19 @@ class TestPushing:
         assert versions(f"{registry}/ada/tides@{built.digest}", "six") == ["1.16.0"]
         docker("image", "rm", f"{registry}/ada/tides@{built.digest}")
 
+    def test_an_image_that_is_in_the_registry_only_is_pulled_and_not_built(
+        self, registry: str, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+    ) -> None:
+        repository = make_repository({"requirements.txt": "six==1.16.0\n"})
+        settings = replace(settings, image_prefix=f"{registry}/team")
+        first = build_image(repository, engine, settings, frontend="none", wish=Wish(push=True))
+        engine.remove(tags_of(first))
+        assert engine.inspect(first.image_id) is None
+        again = build_image(repository, engine, settings, frontend="none", wish=Wish(push=True))
+        assert again.reused and (again.image_id, again.digest) == (first.image_id, first.digest)
+        parents_ = [tag for image in engine.images(LABEL + "parent") for tag in image.tags]
+        engine.remove([*tags_of(again), *(tag for tag in parents_ if tag.startswith(registry))])
+
 
 def digest_in(registry: str, name: str, tag: str) -> str:
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
