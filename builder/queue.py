@@ -43,6 +43,9 @@ POLLING = 0.1
 WATCHING = 0.4
 """Seconds between two looks for a cancellation, of each build that runs."""
 
+GLANCES = 10
+"""Looks for dead workers, between two through all that is in line: that takes longer, and is seldom needed."""
+
 PATIENCE = 60
 """Times, a second apart, that a database which is away is asked again."""
 
@@ -65,6 +68,7 @@ class Queue:
         self._settings = settings
         self._metrics = metrics
         self._heartbeat: Heartbeat | None = None
+        self._glances = 0
 
     def start(self, worker: str, at_once: int) -> None:
         """Take builds in; and run `at_once` of them at a time as a worker of this name, unless it is 0.
@@ -108,7 +112,9 @@ class Queue:
             # By executor, where the public resume_workflow would also restart what another has taken over by now.
             DBOS._recover_pending_workflows(dead)
         clear_all(self._settings.state_dir, alive)
-        self._take_up()
+        self._glances += 1
+        if self._glances % GLANCES == 0:
+            self._take_up()
 
     def _take_up(self) -> None:
         """What DBOS goes on with by itself needs nothing; the rest was not yet queued, or cannot go on."""
