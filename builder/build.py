@@ -192,7 +192,7 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         for parent in (parents.tools(settings), base):
             parents.ensure(parent, engine, settings, request.secrets, report)
         labels = image_labels(planned, settings) | _base_digest(base.reference, engine)
-        image_id = _with_wheels(replace(request, labels=labels), engine, _timed(steps, report))
+        image_id = _made(replace(request, labels=labels), engine, _timed(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise
 
@@ -235,8 +235,11 @@ def _arguments(wish: Wish) -> dict[str, str]:
     return ({"FRESH": now} if wish.rebuild else {}) | ({"FETCH": now} if wish.no_cache else {})
 
 
-def _with_wheels(request: BuildRequest, engine: Engine, report: Report) -> str:
-    """Build; and once more when the engine has dropped the wheels that an unchanged `fetch` step had left."""
+def _made(request: BuildRequest, engine: Engine, report: Report) -> str:
+    """Build; and once more where the engine is why it failed.
+
+    It may have dropped the wheels that an unchanged `fetch` step had left, or could not start a step.
+    """
 
     def forward(event: Step | Log) -> None:
         if not (isinstance(event, Step) and _WHEELS_GONE.search(event.error)):
@@ -245,6 +248,8 @@ def _with_wheels(request: BuildRequest, engine: Engine, report: Report) -> str:
     try:
         return engine.build(request, forward)
     except BuildFailed as failed:
+        if failed.not_started:
+            return engine.build(request, report)
         if not _WHEELS_GONE.search(failed.message):
             raise
     return engine.build(replace(request, arguments={**request.arguments, "FETCH": f"all-{time.time_ns()}"}), report)

@@ -114,6 +114,16 @@ class BuildFailed(Exception):
         self.message = message
         self.lines = lines
 
+    @property
+    def not_started(self) -> str:
+        """Why the engine could not start the step; empty where it did.
+
+        https://github.com/opencontainers/runc, which says so where else the step's own words are.
+        """
+        said = [line for line in self.lines if line.strip()]
+        alone = len(said) == 1 and said[0].startswith("runc run failed: unable to start container process: ")
+        return said[0] if alone else ""
+
 
 class BuildTimeout(BuildFailed):
     """A build took longer than its bound."""

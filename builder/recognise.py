@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
-from builder.failures.built import DiskFull, StepFailed, TimeExceeded
+from builder.failures.built import DiskFull, StepFailed, StepNotStarted, TimeExceeded
 from builder.recognition import building, conda, machine, pip, poetry, uv
 from builder.recognition.said import Asked, Said, readable
 from detectors.plan import Plan
@@ -40,6 +40,8 @@ def recognise(
         return TimeExceeded(step, timeout, "limits.build_time", readable(failed.lines)[-SHOWN:])
     if isinstance(failed, DiskLow):
         return DiskFull(step, failed.free, failed.floor)
+    if failed.not_started:
+        return StepNotStarted(step, failed.not_started)
     said = Said(step, failed.step, failed.message, readable(failed.lines), python, Asked(plan, source))
     for known in _KNOWN:
         found = known(said)

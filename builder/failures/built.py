@@ -23,6 +23,14 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class StepNotStarted:
+    """The engine could not start a step, so nothing of it ran."""
+
+    step: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of the repository that asks for something, as it was written."""
 

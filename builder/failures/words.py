@@ -54,6 +54,7 @@ from builder.failures.built import (
     Side,
     SourceBroken,
     StepFailed,
+    StepNotStarted,
     TimeExceeded,
     Unsatisfiable,
     Yanked,
@@ -910,6 +911,13 @@ def _of_machine(failure: object) -> Words | None:
                     f"Whoever runs this installation can raise the limit, the setting {failure.setting}.",
                 ),
                 Blame.REPOSITORY,
+            )
+        case StepNotStarted():
+            return (
+                "The Docker engine could not start a step, twice",
+                _in_step(failure.step, failure.detail),
+                ("Build again. If it happens again, restart Docker: its machine may be short of memory.",),
+                Blame.OUTSIDE,
             )
         case StepFailed() if not failure.step:
             return (

@@ -17,6 +17,9 @@ from tests.repositories import ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 
+STARTED = 60_000
+"""Milliseconds in which a kernel has to start, and a cell to print."""
+
 
 def run_notebook(page: Page, session: Container, base: str, token: str, code: str) -> str:
     """Open a notebook of one cell with the session's kernel, run it, and give what the cell printed."""
@@ -37,11 +40,11 @@ def run_notebook(page: Page, session: Container, base: str, token: str, code: st
     )
     urllib.request.urlopen(put, timeout=30).close()
     page.goto(session.url(f"{base}lab/tree/try.ipynb?token={token}"))
-    expect(page.get_by_text("Python 3 | Idle")).to_be_visible()
+    expect(page.get_by_text("Python 3 | Idle")).to_be_visible(timeout=STARTED)
     page.locator(".lm-MenuBar-item", has_text=re.compile(r"^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile(r"^Run All Cells$")).locator("visible=true").click()
     output = page.locator(".jp-Notebook .jp-OutputArea-output").first
-    expect(output).to_be_visible()
+    expect(output).to_be_visible(timeout=STARTED)
     return output.inner_text()
 
 

@@ -1,15 +1,18 @@
-"""What is built already is not built again, wherever it is."""
+"""What is built already is not built again, wherever it is; and what the engine got wrong is asked of it once more."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from builder import identity
 from builder.build import Wish
+from builder.engine import BuildFailed, BuildRequest, Report
 from builder.fake_engine import FakeEngine
 from builder.settings import Settings
+from detectors.failures import BuildError
 from tests.conftest import MakeRepository, build_image
 
 
@@ -52,3 +55,36 @@ def test_an_image_of_another_owner_in_the_registry_is_not_taken(
     build_image(repository, one, replace(settings, owner="ada"), wish=Wish(push=True))
     built = build_image(repository, other, replace(settings, owner="bob"), wish=Wish(push=True))
     assert not built.reused and other.requests
+
+
+@dataclass(slots=True)
+class Unsteady(FakeEngine):
+    """An engine that fails to start a step, the first times."""
+
+    times: int = 1
+    said: str = "runc run failed: unable to start container process: read init-p: connection reset by peer"
+
+    def build(self, request: BuildRequest, report: Report) -> str:
+        if self.times and identity.LABEL + "key" in request.labels:
+            self.times -= 1
+            self.requests.append(request)
+            raise BuildFailed("[environment 2/2] RUN x", "exit code: 1", (self.said,))
+        return FakeEngine.build(self, request, report)
+
+
+def test_a_step_that_the_engine_could_not_start_is_tried_once_more(
+    make_repository: MakeRepository, settings: Settings
+) -> None:
+    repository = make_repository({"requirements.txt": "six\n"})
+    assert build_image(repository, Unsteady(index={"six": "1.16.0"}), settings).reference
+    with pytest.raises(BuildError) as raised:
+        build_image(repository, Unsteady(index={"six": "1.16.0"}, times=2), settings)
+    assert type(raised.value.failure).__name__ == "StepNotStarted"
+
+
+def test_a_step_that_fails_by_itself_is_tried_once(make_repository: MakeRepository, settings: Settings) -> None:
+    repository = make_repository({"requirements.txt": "six\n"})
+    engine = Unsteady(index={"six": "1.16.0"}, said="no such option")
+    with pytest.raises(BuildError):
+        build_image(repository, engine, settings)
+    assert len([request for request in engine.requests if identity.LABEL + "key" in request.labels]) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
-from builder.failures import explain
+from builder.failures import Blame, explain
 from builder.failures.asked import EngineUnavailable
 from builder.failures.built import (
     BuildModuleMissing,
@@ -27,6 +27,7 @@ from builder.failures.built import (
     PoetryUnreadable,
     SourceBroken,
     StepFailed,
+    StepNotStarted,
     TimeExceeded,
     Unsatisfiable,
     Yanked,
@@ -47,6 +48,19 @@ PIP = "uv finds no answer; asking pip"
 
 def failure(*lines: str, message: str = "did not complete successfully: exit code: 1") -> object:
     return recognise(BuildFailed(STEP, message, lines), python="3.10", timeout=60)
+
+
+NOT_STARTED = "runc run failed: unable to start container process: read init-p: connection reset by peer"
+
+
+def test_a_step_that_the_engine_could_not_start_is_no_fault_of_the_repository() -> None:
+    found = failure(NOT_STARTED)
+    assert found == StepNotStarted("deciding versions", NOT_STARTED)
+    assert explain(found).blame is Blame.OUTSIDE
+
+
+def test_the_same_words_among_those_of_a_step_are_the_steps_own() -> None:
+    assert isinstance(failure("collecting", NOT_STARTED), StepFailed)
 
 
 def failure_of(files: dict[str, str], *lines: str) -> object:
