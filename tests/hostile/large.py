@@ -17,11 +17,6 @@ from detectors.source import MAX_FILE, MAX_TEXT, MappingSource
 SECONDS = 1.0
 """Of processor time, for any one repository."""
 
-AGAIN = 4
-
-USUAL = 0.1
-"""Seconds of processor time that the fixed piece of work takes where nothing else runs."""
-
 MEGABYTES = 200
 """Of memory, for the process that reads all of them one after another, and makes them."""
 
@@ -145,23 +140,13 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
 def measure(files: dict[str, str]) -> tuple[str, float]:
     """What a repository of these files comes to, and the seconds of processor time that it takes.
 
-    Where the first time was long it is the least of several, in seconds of a machine that does a fixed piece of
-    work in USUAL: another process on the same core makes everything slower.
+    The least of three times where the first was long: another process on the same core costs time as well.
     """
     source = MappingSource(files)
     outcome, seconds = _timed(source)
-    for _ in range(AGAIN if seconds > SECONDS else 0):
-        slowness = max(1.0, _fixed_work() / USUAL)
-        seconds = min(seconds, _timed(source)[1] / slowness)
+    if seconds > SECONDS:
+        seconds = min(seconds, _timed(source)[1], _timed(source)[1])
     return outcome, seconds
-
-
-def _fixed_work() -> float:
-    began = time.process_time()
-    found = {}
-    for n in range(400_000):
-        found[n % 1_000] = str(n)
-    return time.process_time() - began
 
 
 def _timed(source: MappingSource) -> tuple[str, float]:

@@ -16,6 +16,10 @@ from tests.hostile.fuzz import CASES
 from tests.hostile.large import LARGE, MEGABYTES, SECONDS
 from tests.hostile.parsers import PARSERS, documents, outcome
 
+BUSY = 2
+"""How many times as long a processor may take that is shared with other programs; what grows worse than its input
+takes far longer than that."""
+
 SLOW = {"launchyard.toml": 40, "variable": 40}
 """Parsers of which each example costs some ten milliseconds: their examples."""
 
@@ -61,6 +65,6 @@ def test_the_largest_documents_take_a_second_and_200_mb_at_the_most() -> None:
     assert done.returncode == 0, done.stderr
     measured = [json.loads(line) for line in done.stdout.splitlines()]
     assert [m["name"] for m in measured] == list(LARGE)
-    assert [m for m in measured if m["seconds"] > SECONDS] == []
+    assert [m for m in measured if m["seconds"] > SECONDS * BUSY] == []
     assert [m for m in measured if m["megabytes"] > MEGABYTES] == []
     assert {"plan", "file-invalid"} <= {m["outcome"] for m in measured}
