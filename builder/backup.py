@@ -30,7 +30,7 @@ from builder.failures.served import BackupInvalid, NotEmpty, StateTaken
 from builder.locks import LockTimeout, held
 from builder.records import BackedUp
 from builder.settings import Settings
-from builder.store import Store, database_failure
+from builder.store import Store, database_failure, url_of
 from detectors.failures import BuildError
 
 FORMAT = 1
@@ -55,12 +55,12 @@ def back_up(settings: Settings, file: Path) -> BackedUp:
 
     Raises BuildError(BackupInvalid) where the file is there already or cannot be written.
     """
-    directory, url = _places(settings)
+    directory = Path(settings.state_dir, "service")
     part = file.with_name(file.name + ".part")
     try:
         if file.exists():
             raise BuildError(BackupInvalid(str(file), "it is there already"))
-        with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(url) as store:
+        with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(settings) as store:
             counts = _write_tables(store, tar)
             _write_journals(directory, tar)
         part.rename(file)
@@ -76,11 +76,11 @@ def restore(settings: Settings, file: Path) -> BackedUp:
 
     Raises BuildError: BackupInvalid, NotEmpty, StateTaken.
     """
-    directory, url = _places(settings)
+    directory = Path(settings.state_dir, "service")
     try:
         with (
             nullcontext() if settings.database else held(directory / "lock", 5),
-            _opened(url) as store,
+            _opened(settings) as store,
             tarfile.open(file, "r:gz") as tar,
         ):
             return _read(tar, store, directory)
@@ -190,14 +190,9 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
     return datetime.fromisoformat(value) if isinstance(column.type, sa.DateTime) and value is not None else value
 
 
-def _places(settings: Settings) -> tuple[Path, str]:
-    directory = Path(settings.state_dir, "service")
-    return directory, settings.database or f"sqlite:///{directory / 'records.db'}"
-
-
 @contextmanager
-def _opened(url: str) -> Iterator[Store]:
-    store = Store(url)
+def _opened(settings: Settings) -> Iterator[Store]:
+    store = Store(url_of(settings))
     try:
         yield store
     finally:

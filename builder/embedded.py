@@ -18,7 +18,7 @@ from builder.previews import Previews
 from builder.queue import Queue
 from builder.scratch import clear_all
 from builder.service import Builder, Engine, Service, Settings
-from builder.store import Store, driver_url
+from builder.store import Store, driver_url, url_of
 from builder.worker import Runner
 from detectors.failures import BuildError
 
@@ -67,7 +67,7 @@ def _running(
     alone = not settings.database
     if alone:
         clear_all(settings.state_dir)
-    store = Store(settings.database or f"sqlite:///{directory / 'records.db'}")
+    store = Store(url_of(settings))
     store.migrate()
     journal = Journal(directory / "builds")
     metrics = Metrics(directory)

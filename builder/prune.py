@@ -68,7 +68,8 @@ class Removed:
 def prune(settings: Settings, *, older_than: int, keep: int | None, dry_run: bool) -> Iterator[Removed]:
     """Remove what was not used for `older_than` seconds, then the oldest images until theirs is at most `keep` bytes.
 
-    Yields each thing as it goes. Sessions keep their images, running or ended. The build cache is the
+    Yields each thing as it goes. Sessions keep their images, running or ended, and so do the environments of a build
+    service that remembers in these settings' database or state directory. The build cache is the
     engine's, for all its users: only what is older goes from it, and down to `keep` where that is given.
     """
     before = time.time() - older_than
@@ -81,8 +82,10 @@ def prune(settings: Settings, *, older_than: int, keep: int | None, dry_run: boo
 
 def _images(settings: Settings, before: float, keep: int | None, dry_run: bool) -> Iterator[Removed]:
     images = [image for image in _listed() if _is_own(image, settings)]
+    current = _current(settings)
     environments = sorted((image for image in images if image.key), key=lambda image: image.used)
     left = list(environments)
+    environments = [image for image in environments if not current.intersection(image.tags)]
     for image in chosen(environments, before, keep):
         if _remove(image, Path(settings.state_dir, "locks", image.key), dry_run):
             left.remove(image)
@@ -93,6 +96,19 @@ def _images(settings: Settings, before: float, keep: int | None, dry_run: bool) 
             continue
         if _remove(image, Path(settings.state_dir, "locks", f"parent-{image.name.rpartition(':')[2]}"), dry_run):
             yield Removed("parent", image.name, image.size)
+
+
+def _current(settings: Settings) -> frozenset[str]:
+    """What environments of a build service would be launched from now."""
+    if not settings.database and not Path(settings.state_dir, "service", "records.db").exists():
+        return frozenset()
+    from builder.store import Store, url_of
+
+    store = Store(url_of(settings))
+    try:
+        return store.references_in_use()
+    finally:
+        store.close()
 
 
 def chosen(images: Iterable[Kept], before: float, keep: int | None) -> list[Kept]:

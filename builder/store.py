@@ -35,6 +35,7 @@ from builder.records import (
     Worker,
 )
 from builder.schema import builds, environments, versions, workers
+from builder.settings import Settings
 from detectors.failures import BuildError
 
 MAX_PAGE = 200
@@ -340,6 +341,16 @@ class Store:
             _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
         return self.environment(environment_id)
 
+    def references_in_use(self) -> frozenset[str]:
+        """Of the versions that are the current ones of their environments; none where nothing is remembered yet."""
+        current = sa.and_(
+            versions.c.environment_id == environments.c.id, versions.c.number == environments.c.current_version
+        )
+        with self._reading() as connection:
+            if not sa.inspect(connection).has_table(versions.name):
+                return frozenset()
+            return frozenset(connection.scalars(sa.select(versions.c.reference).join(environments, current)))
+
     def _version(self, connection: sa.Connection, environment_id: str, number: int) -> Version:
         query = sa.select(versions).where(versions.c.environment_id == environment_id, versions.c.number == number)
         found = connection.execute(query).mappings().first()
@@ -438,6 +449,11 @@ class Store:
         with self._reading() as connection:
             rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
         return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
+
+
+def url_of(settings: Settings) -> str:
+    """Where a service of these settings remembers."""
+    return settings.database or f"sqlite:///{Path(settings.state_dir, 'service', 'records.db')}"
 
 
 def driver_url(url: str) -> str:

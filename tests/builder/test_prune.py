@@ -13,7 +13,9 @@ import pytest
 from builder import parents, prune
 from builder.locks import held
 from builder.prune import Kept, Removed, chosen
+from builder.records import Asked, Built, Choices, Inventory, Outcome
 from builder.settings import Settings
+from builder.store import Store, url_of
 
 DAY = 86_400
 NOW = time.time()
@@ -139,3 +141,19 @@ def test_times_are_read_as_docker_writes_them(text: str) -> None:
 
 def test_image_that_never_had_a_tag_has_no_time() -> None:
     assert prune._time("0001-01-01T00:00:00Z") <= 0
+
+
+def test_what_an_environment_of_a_service_uses_stays_though_nobody_launched_it_for_long(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    Path(settings.state_dir, "service").mkdir(parents=True)
+    store = Store(url_of(settings))
+    store.migrate()
+    environment = store.create_environment("tides", "https://github.com/ada/tides", None, "", Choices())
+    old, current = image("old", 99), image("current", 98)
+    for made in (old, current):
+        build, _ = store.start_build(environment.id, "asked", "", Asked())
+        built = Built(made.tags[0], made.id, None, 1, made.key, "c" * 40, "a", False, "no image yet", 1.0)
+        store.conclude(build.id, Outcome(built, Inventory((), ())))
+    store.close()
+    assert removed(monkeypatch, settings, [old, current]) == [old.name]
