@@ -14,6 +14,7 @@ from builder.build import Planned, Wish
 from builder.engine import Engine, Image, Report
 from builder.failures.asked import ImageAbsent, ImageForeign, SettingsForeign
 from builder.identity import LABEL
+from builder.locked import Lock
 from builder.quantities import instant_of
 from builder.records import (
     UNDER_WAY,
@@ -25,6 +26,7 @@ from builder.records import (
     Environment,
     Inventory,
     Page,
+    Provenance,
     Reason,
     Version,
 )
@@ -105,6 +107,18 @@ class Builder:
         from builder.inventory import inventory
 
         return inventory(self.image(reference).id, self.engine)
+
+    def contents(self, reference: str) -> tuple[Inventory, Lock]:
+        """What is installed in an image of Launchyard's, and the lock that it was installed from."""
+        from builder.inventory import contents
+
+        return contents(self.image(reference).id, self.engine)
+
+    def provenance(self, planned: Planned, subdir: str, built: Built) -> Provenance:
+        """What an image was made of and with; to be asked right after its build."""
+        from builder.provenance import provenance
+
+        return provenance(planned, subdir, built, self.engine, self.settings)
 
     def diff(self, before: str, after: str) -> Difference:
         """What changed from one image of Launchyard's to another."""
