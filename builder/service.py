@@ -35,6 +35,7 @@ from detectors.failures import BuildError
 from detectors.plan import Options
 
 if TYPE_CHECKING:
+    from builder.formats import Exported, Format
     from builder.journal import Event, Journal
     from builder.previews import Previews
     from builder.queue import Queue
@@ -264,8 +265,16 @@ class Service:
         return self._store.versions(environment_id, after=after, limit=limit)
 
     def version(self, environment_id: str, number: int) -> Version:
-        """With what is in it."""
+        """With what is in it, its lock and its provenance."""
         return self._store.version(environment_id, number)
+
+    def lock(self, environment_id: str, number: int, format: Format) -> Exported:
+        """A version's lock as another tool reads it. Raises BuildError(KindAbsent)."""
+        from builder.formats import export
+
+        environment = self._store.environment(environment_id)
+        version = self._store.version(environment_id, number)
+        return export(version, environment.name, format, self._settings.conda.channel_alias)
 
     def diff(self, environment_id: str, before: int, after: int) -> Difference:
         from builder.inventory import difference

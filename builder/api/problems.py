@@ -18,6 +18,7 @@ from builder.service import BuildError
 STATUS = {
     served.RecordAbsent: 404,
     served.NoVersionYet: 404,
+    served.KindAbsent: 404,
     served.NameTaken: 409,
     served.RevisionStale: 412,
     served.RequestInvalid: 422,

@@ -61,6 +61,7 @@ from builder.failures.built import (
 from builder.failures.served import (
     BuilderLost,
     HostForeign,
+    KindAbsent,
     NameTaken,
     NoVersionYet,
     PortTaken,
@@ -1020,6 +1021,13 @@ def _of_service(failure: object) -> Words | None:
                 f"{failure.name} has no image yet",
                 f"Its state is {failure.state}",
                 ("Wait for its first build to end, or read what that build says if it failed.",),
+                Blame.USAGE,
+            )
+        case KindAbsent():
+            return (
+                f"The lock of {failure.version} holds no {failure.kind} packages",
+                f"There is nothing of {failure.version} to say in this format",
+                (f"Ask for one of these: {', '.join(failure.others)}.",),
                 Blame.USAGE,
             )
         case RevisionStale():
