@@ -11,9 +11,20 @@ import httpx2
 from pydantic import BaseModel
 
 from builder import documents
-from builder.documents import AskedBuild, Build, CurrentImage, Difference, Environment, NewEnvironment, Packages
+from builder.documents import (
+    AskedBuild,
+    Build,
+    CurrentImage,
+    Difference,
+    Environment,
+    NewEnvironment,
+    Packages,
+    Provenance,
+    Version,
+)
 from builder.failures import Blame, Explanation
 from builder.failures.served import RecordAbsent, ServiceUnreachable
+from builder.formats import Format
 from detectors.failures import BuildError
 
 RETRIES = 60
@@ -125,6 +136,24 @@ class Client:
                     raise
             left -= 1
             time.sleep(1)
+
+    def versions(self, environment_id: str) -> Iterator[Version]:
+        """All of them, the newest first."""
+        cursor: dict[str, str] = {}
+        while True:
+            page = self._ask(documents.Versions, "GET", f"/environments/{environment_id}/versions", params=cursor)
+            yield from page.items
+            if page.next is None:
+                return
+            cursor = {"cursor": page.next}
+
+    def lock(self, environment_id: str, number: int, format: Format = "json") -> str:
+        """A version's lock as another tool reads it."""
+        path = f"/environments/{environment_id}/versions/{number}/lock"
+        return self._send("GET", path, params={"format": format}).text
+
+    def provenance(self, environment_id: str, number: int) -> Provenance:
+        return self._ask(Provenance, "GET", f"/environments/{environment_id}/versions/{number}/provenance")
 
     def packages(self, environment_id: str, number: int) -> Packages:
         return self._ask(Packages, "GET", f"/environments/{environment_id}/versions/{number}/packages")

@@ -17,6 +17,13 @@ EXAMPLE_REPOSITORY = "https://github.com/ada/tides"
 EXAMPLE_IMAGE = "launchyard/ada-tides:4a753886a0fc-9c92ceca3791"
 EXAMPLE_COMMIT = "41e467da501466dc1a16fa7e16de79308a386403"
 EXAMPLE_KEY = "4a753886a0fc0e8dfb092baa904dcf3e0317c918a25a6939d821d59a1b6d4909"
+EXAMPLE_HASH = "sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
+EXAMPLE_LOCK = {
+    "pylock": [{"name": "six", "version": "1.16.0", "hashes": [EXAMPLE_HASH]}],
+    "conda": [],
+    "pylock.kernel": [],
+}
+EXAMPLE_REQUIREMENTS = f"six==1.16.0 \\\n    --hash={EXAMPLE_HASH}\n"
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -215,6 +222,46 @@ class Packages(Shown):
 
     packages: list[Package]
     warnings: list[Warned]
+
+
+class Base(Shown):
+    """An image that a build stood on."""
+
+    name: str = Field(examples=["python:3.10-slim-bookworm"])
+    digest: str | None = Field(description="The manifest's, where a registry has given one.", examples=[EXAMPLE_HASH])
+    image_id: str | None = Field(description="Where the engine had it as an image.", examples=[None])
+
+
+class Maker(Shown):
+    """The build that made a version."""
+
+    id: str = Field(examples=[EXAMPLE_OTHER_ID])
+    reason: Reason = Field(examples=["asked"])
+    asked_by: str
+    ref: str | None = Field(description="What was asked for; by default HEAD.", examples=["main"])
+    started_at: datetime | None
+    finished_at: datetime
+
+
+class Provenance(Shown):
+    """What a version was made of, with what, and by which build."""
+
+    repository: str = Field(examples=[EXAMPLE_REPOSITORY])
+    commit: str = Field(examples=[EXAMPLE_COMMIT])
+    subdir: str = Field(examples=[""])
+    strategy: str = Field(examples=["pip"])
+    python: str = Field(examples=["3.10"])
+    key: str = Field(examples=[EXAMPLE_KEY])
+    platform: str = Field(examples=["linux/amd64"])
+    bases: list[Base]
+    tools: dict[str, str] = Field(
+        description="Versions of those that decide and install versions.", examples=[{"uv": "0.9.4", "pip": "25.3"}]
+    )
+    launchyard: str = Field(description="Its version.", examples=["0.1.0"])
+    reused: bool = Field(
+        description="The image was there, made by another build: of its bases this has what its labels say."
+    )
+    build: Maker
 
 
 class PackageChange(BaseModel):

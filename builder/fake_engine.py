@@ -141,9 +141,23 @@ class FakeEngine:
             BuildFailed("[lock 2/2] RUN lock", "exit code: 1", (said,)) if absent else None,
         )
         _step("[environment 2/2] RUN install", report, None)
-        packages = [{"name": n, "version": self.index[n], "source": "index", "requested": True} for n in names]
-        made = {"packages.json": packages, "lock.json": packages, "problems.json": [], **self.documents}
+        source = "conda" if request["strategy"] == "conda" else "index"
+        packages = [{"name": n, "version": self.index[n], "source": source, "requested": True} for n in names]
+        lock = _lock(source, {name: self.index[name] for name in names})
+        made = {"packages.json": packages, "lock.json": lock, "problems.json": [], **self.documents}
         return {f"{ENVIRONMENT}/{name}": json.dumps(document).encode() for name, document in made.items()}
+
+
+def _lock(source: str, versions: Mapping[str, str]) -> dict[str, object]:
+    """A lock of templates/files/tools/inventory.py's, as if each package were one file made of its name."""
+    files = {name: f"{name}-{version}-0.conda" for name, version in versions.items()}
+    digests = {name: hashlib.sha256(file.encode()).hexdigest() for name, file in files.items()}
+    if source == "conda":
+        place = {"build": "0", "subdir": "noarch", "channel": "conda-forge", "md5": None}
+        return {"conda": [{"name": n, "version": v, "file": files[n], "sha256": digests[n], **place}
+                          for n, v in versions.items()]}  # fmt: skip
+    pylock = [{"name": n, "version": v, "hashes": [f"sha256:{digests[n]}"]} for n, v in versions.items()]
+    return {"conda": [], "pylock": pylock}
 
 
 def _read(request: BuildRequest) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+from builder.locked import Lock
 from detectors.plan import Warned
 
 
@@ -212,6 +213,70 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Base:
+    """An image that another was built from, as it was then."""
+
+    name: str
+    digest: str | None
+    """The manifest's, where a registry has given one."""
+    image_id: str | None
+    """Where the engine had it as an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """The build that made a version. Times are UTC."""
+
+    id: str
+    reason: Reason
+    asked_by: str
+    ref: str | None
+    """What was asked for: a branch, a tag or a commit; None for the repository's HEAD."""
+    started_at: datetime | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What an image was made of, with what, and by which build."""
+
+    repository: str
+    commit: str
+    subdir: str
+    strategy: str
+    python: str
+    """Its version, as it was chosen: "3.10", or conda's range."""
+    key: str
+    platform: str
+    bases: tuple[Base, ...]
+    tools: Mapping[str, str]
+    """Versions of those that decide and install versions, by name."""
+    launchyard: str
+    """Its version."""
+    reused: bool
+    """The image was there: another build made it, and of its bases this has what its labels say."""
+    build: Maker | None = None
+    """Known once it is recorded."""
+
+    def to_json(self) -> dict[str, Any]:
+        document = asdict(self)
+        if self.build:
+            times = {name: time and time.isoformat() for name, time in document["build"].items() if name in _TIMES}
+            document["build"] |= times
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Provenance:
+        made = document["build"]
+        times = {name: made[name] and datetime.fromisoformat(made[name]) for name in _TIMES} if made else {}
+        bases = tuple(Base(**base) for base in document["bases"])
+        return cls(**{**document, "bases": bases, "build": Maker(**{**made, **times}) if made else None})
+
+
+_TIMES = ("started_at", "finished_at")
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """An image of an environment: v1, v2, ..."""
 
@@ -227,7 +292,11 @@ class Version:
     commit: str
     created_at: datetime
     inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
-    """Kept here: it outlives the image."""
+    """Kept here, as are the next two: they outlive the image."""
+    locked: Lock = field(default_factory=Lock)
+    """What `lock` is the hash of."""
+    provenance: Provenance | None = None
+    """None in lists, which leave out all three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +317,8 @@ class Outcome:
 
     built: Built | None = None
     inventory: Inventory | None = None
+    locked: Lock | None = None
+    provenance: Provenance | None = None
     explanation: Mapping[str, Any] | None = None
 
 

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.terminal import emit, fail, json_option, note
+from builder.terminal import emit, fail, json_option, note, warn
 from builder.transcript import printable
+from detectors.plan import Warned
 
 if TYPE_CHECKING:
     from builder.client import Client
-    from builder.documents import Build, Environment
+    from builder.documents import Build, Environment, Provenance
+    from builder.documents import Package as ShownPackage
+    from builder.formats import Format
 
 ADDRESS = "http://127.0.0.1:8700"
+
+
+class _Number(click.ParamType[int]):
+    """A version as it is written: 3, or v3."""
+
+    name = "version"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        text = str(value).removeprefix("v")
+        if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+            self.fail(f"{value!r} is no version, such as 3 or v3", parameter, context)
+        return int(text)
+
+
+NUMBER = _Number()
+version_option = click.option("--version", "number", type=NUMBER, help="This one; by default the one in use.")
 
 
 @click.group()
@@ -102,6 +122,123 @@ def log(context: click.Context, name: str, follow: bool) -> None:
             click.echo(printable(client.log(build.id)), nl=False)
 
 
+@remote.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def versions(context: click.Context, name: str, as_json: bool) -> None:
+    """The versions of the environment NAME, the newest first; "*" is before the one in use."""
+    from builder.tables import columns
+
+    with _client(context, as_json) as client:
+        environment = client.named(name)
+        found = list(client.versions(environment.id))
+        if as_json:
+            emit({"versions": [version.model_dump(mode="json") for version in found]})
+            return
+        rows = [
+            ("*" if v.number == environment.current_version else " ", f"v{v.number}", f"{v.created_at:%Y-%m-%d %H:%M}",
+             v.commit[:12], v.reference)
+            for v in found
+        ]  # fmt: skip
+        for line in columns(rows) if rows else ():
+            click.echo(line)
+
+
+@remote.command()
+@click.argument("name")
+@version_option
+@json_option
+@click.pass_context
+def packages(context: click.Context, name: str, number: int | None, as_json: bool) -> None:
+    """What is actually installed in the environment NAME."""
+    from builder.tables import columns
+
+    with _client(context, as_json) as client:
+        found = client.packages(*_version(client, name, number))
+        if as_json:
+            emit(found.model_dump(mode="json"))
+            return
+        warn(Warned(warned.code, warned.message) for warned in found.warnings)
+        rows = [(p.name, p.version, p.source, "asked for" if p.requested else "pulled in") for p in found.packages]
+        for line in columns(rows) if rows else ():
+            click.echo(line)
+
+
+@remote.command()
+@click.argument("name")
+@click.argument("before", type=NUMBER)
+@click.argument("after", type=NUMBER, required=False)
+@json_option
+@click.pass_context
+def diff(context: click.Context, name: str, before: int, after: int | None, as_json: bool) -> None:
+    """What changed in the environment NAME from version BEFORE to AFTER, or to the one in use."""
+    from builder.records import Difference, Package
+    from builder.tables import difference_lines
+
+    with _client(context, as_json) as client:
+        environment_id, number = _version(client, name, after)
+        found = client.diff(environment_id, before, number)
+        if as_json:
+            emit(found.model_dump(mode="json"))
+            return
+
+        def package(shown: ShownPackage) -> Package:
+            return Package.from_json(shown.model_dump())
+
+        changed = tuple((package(change.before), package(change.after)) for change in found.changed)
+        difference = Difference(tuple(map(package, found.added)), tuple(map(package, found.removed)), changed)
+        for line in difference_lines(difference):
+            click.echo(line)
+
+
+@remote.command()
+@click.argument("name")
+@click.argument("number", metavar="VERSION", type=NUMBER)
+@json_option
+@click.pass_context
+def use(context: click.Context, name: str, number: int, as_json: bool) -> None:
+    """Let VERSION be the one in use of the environment NAME, until a build makes another."""
+    with _client(context, as_json) as client:
+        environment = client.use(client.named(name).id, number)
+        if as_json:
+            emit(environment.model_dump(mode="json"))
+        else:
+            click.echo(client.image(environment.id).reference)
+
+
+@remote.command()
+@click.argument("name")
+@version_option
+@click.option(
+    "--format", type=click.Choice(("json", "requirements", "conda", "cyclonedx")), default="json", show_default=True,
+    help="For which tool: pip's requirements with hashes, conda's explicit list, a bill of materials.",
+)  # fmt: skip
+@click.pass_context
+def lock(context: click.Context, name: str, number: int | None, format: Format) -> None:
+    """The lock of the environment NAME, as a file on standard output."""
+    with _client(context, False) as client:
+        click.echo(client.lock(*_version(client, name, number), format), nl=False)
+
+
+@remote.command()
+@click.argument("name")
+@version_option
+@json_option
+@click.pass_context
+def provenance(context: click.Context, name: str, number: int | None, as_json: bool) -> None:
+    """What the image of the environment NAME was made of, with what, and by which build."""
+    from builder.tables import columns
+
+    with _client(context, as_json) as client:
+        found = client.provenance(*_version(client, name, number))
+        if as_json:
+            emit(found.model_dump(mode="json"))
+            return
+        for line in columns(_provenance_rows(found)):
+            click.echo(line)
+
+
 @contextmanager
 def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
     from pydantic import ValidationError
@@ -115,6 +252,29 @@ def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
         context.exit(fail(problem.explanation, as_json))
     except ValidationError as error:
         raise click.UsageError("; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())) from None
+
+
+def _version(client: Client, name: str, number: int | None) -> tuple[str, int]:
+    """The id of an environment, and the version that was asked for, or the one in use."""
+    environment = client.named(name)
+    return environment.id, number or environment.current_version or client.image(environment.id).version
+
+
+def _provenance_rows(found: Provenance) -> Iterator[tuple[str, str, str]]:
+    build = found.build
+    yield "Repository", found.repository, found.subdir
+    yield "Commit", found.commit, build.ref or "HEAD"
+    yield "Strategy", found.strategy, f"Python {found.python}"
+    yield "Platform", found.platform, ""
+    yield "Key", found.key, ""
+    for base in found.bases:
+        yield "Base", base.name, base.digest or base.image_id or ""
+    for tool, number in found.tools.items():
+        yield "Tool", tool, number
+    yield "Launchyard", found.launchyard, ""
+    yield "Build", build.id, "found an image that another build had made" if found.reused else build.reason
+    yield "Started", f"{build.started_at:%Y-%m-%d %H:%M:%S}" if build.started_at else "", ""
+    yield "Finished", f"{build.finished_at:%Y-%m-%d %H:%M:%S}", ""
 
 
 def _row(client: Client, environment: Environment) -> tuple[str, ...]:

@@ -95,6 +95,8 @@ versions = sa.Table(
     sa.Column("commit", sa.String(60), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("inventory", sa.JSON, nullable=False),
+    sa.Column("locked", sa.JSON, nullable=False),
+    sa.Column("provenance", sa.JSON, nullable=False),
 )
 
 workers = sa.Table(

@@ -14,6 +14,7 @@ from builder.build import Planned, Wish
 from builder.engine import Engine, Image, Report
 from builder.failures.asked import ImageAbsent, ImageForeign, SettingsForeign
 from builder.identity import LABEL
+from builder.locked import Lock
 from builder.quantities import instant_of
 from builder.records import (
     UNDER_WAY,
@@ -25,6 +26,7 @@ from builder.records import (
     Environment,
     Inventory,
     Page,
+    Provenance,
     Reason,
     Version,
 )
@@ -33,6 +35,7 @@ from detectors.failures import BuildError
 from detectors.plan import Options
 
 if TYPE_CHECKING:
+    from builder.formats import Exported, Format
     from builder.journal import Event, Journal
     from builder.previews import Previews
     from builder.queue import Queue
@@ -105,6 +108,18 @@ class Builder:
         from builder.inventory import inventory
 
         return inventory(self.image(reference).id, self.engine)
+
+    def contents(self, reference: str) -> tuple[Inventory, Lock]:
+        """What is installed in an image of Launchyard's, and the lock that it was installed from."""
+        from builder.inventory import contents
+
+        return contents(self.image(reference).id, self.engine)
+
+    def provenance(self, planned: Planned, subdir: str, built: Built) -> Provenance:
+        """What an image was made of and with; to be asked right after its build."""
+        from builder.provenance import provenance
+
+        return provenance(planned, subdir, built, self.engine, self.settings)
 
     def diff(self, before: str, after: str) -> Difference:
         """What changed from one image of Launchyard's to another."""
@@ -253,8 +268,16 @@ class Service:
         return self._store.versions(environment_id, after=after, limit=limit)
 
     def version(self, environment_id: str, number: int) -> Version:
-        """With what is in it."""
+        """With what is in it, its lock and its provenance."""
         return self._store.version(environment_id, number)
+
+    def lock(self, environment_id: str, number: int, format: Format) -> Exported:
+        """A version's lock as another tool reads it. Raises BuildError(KindAbsent)."""
+        from builder.formats import export
+
+        environment = self._store.environment(environment_id)
+        version = self._store.version(environment_id, number)
+        return export(version, environment.name, format, self._settings.conda.channel_alias)
 
     def diff(self, environment_id: str, before: int, after: int) -> Difference:
         from builder.inventory import difference

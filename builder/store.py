@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from builder.failures.built import DiskFull
 from builder.failures.served import DatabaseAway, NameTaken, NothingRemembered, RecordAbsent, RevisionStale
 from builder.ids import new_id
+from builder.locked import Lock
 from builder.records import (
     UNDER_WAY,
     Asked,
@@ -27,8 +28,10 @@ from builder.records import (
     Environment,
     EnvironmentState,
     Inventory,
+    Maker,
     Outcome,
     Page,
+    Provenance,
     Reason,
     StepTime,
     Version,
@@ -292,7 +295,7 @@ class Store:
     def _version_of(self, connection: sa.Connection, build: Build, outcome: Outcome) -> int:
         """The number of the version with this very image, which is made where there is none."""
         built = outcome.built
-        assert built and outcome.inventory
+        assert built and outcome.inventory and outcome.locked and outcome.provenance
         of_environment = versions.c.environment_id == build.environment_id
         same = sa.select(versions.c.number).where(
             of_environment, versions.c.reference == built.reference, versions.c.image_id == built.image_id
@@ -301,6 +304,10 @@ class Store:
         if number is not None:
             return number
         number = (connection.scalar(sa.select(sa.func.max(versions.c.number)).where(of_environment)) or 0) + 1
+        now = _now()
+        environment = _environment(self._row(connection, environments, "environment", build.environment_id))
+        ref = build.asked.ref or environment.ref
+        maker = Maker(build.id, build.reason, build.asked_by, ref, build.started_at, now)
         connection.execute(
             versions.insert().values(
                 environment_id=build.environment_id,
@@ -313,8 +320,10 @@ class Store:
                 key=built.key,
                 lock=built.lock,
                 commit=built.commit,
-                created_at=_now(),
+                created_at=now,
                 inventory=outcome.inventory.to_json(),
+                locked=outcome.locked.to_json(),
+                provenance=replace(outcome.provenance, build=maker).to_json(),
             )
         )
         return number
@@ -322,9 +331,9 @@ class Store:
     # Versions
 
     def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
-        """The newest first, without what is in them."""
+        """The newest first, without what is in them and how they were made."""
         self.environment(environment_id)
-        columns = [column for column in versions.c if column.name != "inventory"]
+        columns = [column for column in versions.c if not isinstance(column.type, sa.JSON)]
         query = sa.select(*columns).where(versions.c.environment_id == environment_id)
         rows, following = self._page(query, versions.c.number, after, limit)
         return Page(tuple(map(_version, rows)), following)
@@ -558,7 +567,7 @@ def _build(row: sa.RowMapping) -> Build:
 
 
 def _version(row: sa.RowMapping) -> Version:
-    values = dict(row)
-    document = values.pop("inventory", None)
-    made = Version(**values)
-    return replace(made, inventory=Inventory.from_json(document)) if document else made
+    read: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "inventory": Inventory.from_json, "locked": Lock.from_json, "provenance": Provenance.from_json,
+    }  # fmt: skip
+    return Version(**{name: read[name](value) if name in read else value for name, value in row.items()})

@@ -23,8 +23,9 @@ from typing import Any, NoReturn, Protocol
 from builder.engine import Log, Step
 from builder.failures import explain
 from builder.failures.served import BuilderLost
+from builder.locked import Lock
 from builder.progress import stage_of
-from builder.records import Built, Inventory, Outcome
+from builder.records import Built, Inventory, Outcome, Provenance
 from builder.scratch import clear, new_scratch
 from builder.service import Builder, Request, Settings, Wish
 from detectors.failures import BuildError
@@ -63,7 +64,7 @@ class Runner(Protocol):
 
 
 def perform(builder: Builder, order: Order, emit: Emit) -> Outcome:
-    """Plan, build, and list what is in the image."""
+    """Plan, build, list what is in the image, and note what it was made of."""
 
     def report(event: Step | Log) -> None:
         if isinstance(event, Log):
@@ -75,7 +76,8 @@ def perform(builder: Builder, order: Order, emit: Emit) -> Outcome:
         planned = builder.plan(order.request)
         emit("plan", {"commit": planned.commit.id, "key": planned.key, "strategy": planned.plan.strategy})
         built = builder.build(planned, order.wish, report)
-        return Outcome(built=built, inventory=builder.packages(built.reference))
+        inventory, lock = builder.contents(built.reference)
+        return Outcome(built, inventory, lock, builder.provenance(planned, order.request.options.subdir, built))
     except BuildError as error:
         return Outcome(explanation=explain(error.failure).to_json())
 
@@ -145,6 +147,8 @@ def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "built": outcome.built and outcome.built.to_json(),
         "inventory": outcome.inventory and outcome.inventory.to_json(),
+        "locked": outcome.locked and outcome.locked.to_json(),
+        "provenance": outcome.provenance and outcome.provenance.to_json(),
         "explanation": outcome.explanation,
     }
 
@@ -154,6 +158,8 @@ def outcome_from_json(document: Mapping[str, Any]) -> Outcome:
     return Outcome(
         document["built"] and Built.from_json(document["built"]),
         document["inventory"] and Inventory.from_json(document["inventory"]),
+        document["locked"] and Lock.from_json(document["locked"]),
+        document["provenance"] and Provenance.from_json(document["provenance"]),
         document["explanation"],
     )
 

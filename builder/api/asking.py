@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from builder.documents import EXAMPLE_ID, ID
 from builder.failures.served import RevisionStale
+from builder.formats import Exported
 from builder.service import BuildError, Service
 
 
@@ -34,10 +35,27 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as 
 def answer(document: BaseModel, if_none_match: str | None, tag: str | None = None) -> Response:
     """A document with its entity tag; 304 without it where the asker has it already."""
     body = document.model_dump_json().encode()
-    etag = f'"{tag or hashlib.sha256(body).hexdigest()[:20]}"'
+    return _tagged(body, "application/json", if_none_match, tag or _digest(body))
+
+
+def answer_file(file: Exported, if_none_match: str | None) -> Response:
+    """A file to keep, with its entity tag; 304 without it where the asker has it already."""
+    body = file.text.encode()
+    response = _tagged(body, file.media_type, if_none_match, _digest(body))
+    response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:20]
+
+
+def _tagged(body: bytes, media_type: str, if_none_match: str | None, tag: str) -> Response:
+    etag = f'"{tag}"'
     if if_none_match and etag in re.findall(r'"[^"]*"', if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
-    return Response(body, media_type="application/json", headers={"ETag": etag})
+    return Response(body, media_type=media_type, headers={"ETag": etag})
 
 
 def revision_of(if_match: str | None) -> int | None:

@@ -21,6 +21,7 @@ from builder.store import database_failure
 STATUS = {
     served.RecordAbsent: 404,
     served.NoVersionYet: 404,
+    served.KindAbsent: 404,
     served.NameTaken: 409,
     served.RevisionStale: 412,
     served.RequestInvalid: 422,

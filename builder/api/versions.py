@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, Id, IfNoneMatch, Limit, Number, TheService, answer
+from builder.api.asking import NOT_MODIFIED, Id, IfNoneMatch, Limit, Number, TheService, answer, answer_file
+from builder.formats import Format
 from builder.records import Package
 
 router = APIRouter(prefix="/environments/{environment_id}", tags=["versions"])
@@ -15,6 +16,29 @@ router = APIRouter(prefix="/environments/{environment_id}", tags=["versions"])
 NumberCursor = Annotated[
     str | None, Query(pattern=r"^[0-9]{1,9}$", description="The `next` of the list before.", examples=["3"])
 ]
+
+
+AsFormat = Annotated[
+    Format,
+    Query(
+        description="`json`: as it is kept. `requirements`: for `pip install --require-hashes`. `conda`: an explicit "
+        "list, for conda and rattler. `cyclonedx`: a bill of materials, CycloneDX 1.6."
+    ),
+]
+LOCK: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A file; its name is in `Content-Disposition`.",
+        "content": {
+            "application/json": {"schema": {"type": "object"}, "example": documents.EXAMPLE_LOCK},
+            "text/plain": {"schema": {"type": "string"}, "example": documents.EXAMPLE_REQUIREMENTS},
+            "application/vnd.cyclonedx+json": {
+                "schema": {"type": "object"},
+                "example": {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": []},
+            },
+        },
+    },
+    **NOT_MODIFIED,
+}
 
 
 @router.get("/versions", response_model=documents.Versions, responses=NOT_MODIFIED, summary="List, the newest first")
@@ -62,6 +86,32 @@ def read(environment_id: Id, number: Number, service: TheService, if_none_match:
 def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     inventory = service.version(environment_id, number).inventory
     return answer(documents.Packages.model_validate(inventory), if_none_match)
+
+
+@router.get(
+    "/versions/{number}/lock", response_class=Response, responses=LOCK, summary="Its lock, for other tools as well"
+)
+def lock(
+    environment_id: Id,
+    number: Number,
+    service: TheService,
+    format: AsFormat = "json",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """404 with the code `kind-absent` where the version has no package of the kind that a format is for."""
+    return answer_file(service.lock(environment_id, number, format), if_none_match)
+
+
+@router.get(
+    "/versions/{number}/provenance",
+    response_model=documents.Provenance,
+    responses=NOT_MODIFIED,
+    summary="What it was made of, with what, and by which build",
+)
+def provenance(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
+    """As it was then."""
+    found = service.version(environment_id, number).provenance
+    return answer(documents.Provenance.model_validate(found), if_none_match)
 
 
 @router.post("/versions/{number}/use", response_model=documents.Environment, summary="Roll back, or forward")

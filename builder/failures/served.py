@@ -57,6 +57,17 @@ class NoVersionYet:
 
 
 @dataclass(frozen=True, slots=True)
+class KindAbsent:
+    """A version that holds no package of the kind which a format is for."""
+
+    version: str
+    kind: str
+    """"conda", "Python"."""
+    others: tuple[str, ...]
+    """Formats that have something."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionStale:
     """The environment was changed since it was read."""
 

@@ -65,6 +65,7 @@ from builder.failures.served import (
     DatabaseAway,
     DatabaseNeeded,
     HostForeign,
+    KindAbsent,
     NameTaken,
     NotEmpty,
     NothingRemembered,
@@ -1033,6 +1034,13 @@ def _of_service(failure: object) -> Words | None:
                 f"{failure.name} has no image yet",
                 f"Its state is {failure.state}",
                 ("Wait for its first build to end, or read what that build says if it failed.",),
+                Blame.USAGE,
+            )
+        case KindAbsent():
+            return (
+                f"The lock of {failure.version} holds no {failure.kind} packages",
+                f"There is nothing of {failure.version} to say in this format",
+                (f"Ask for one of these: {', '.join(failure.others)}.",),
                 Blame.USAGE,
             )
         case RevisionStale():

@@ -67,6 +67,51 @@ def test_a_service_that_does_not_answer_is_said_to_be_away() -> None:
     assert isinstance(raised.value.failure, ServiceUnreachable)
 
 
+def test_what_a_version_holds_and_how_it_was_made_reaches_the_caller(service: Running, client: Client) -> None:
+    environment = service.built(name="versions-by-client")
+    (version,) = client.versions(environment["id"])
+    assert version.number == 1
+    assert "six==1.16.0" in client.lock(environment["id"], 1, "requirements")
+    assert client.provenance(environment["id"], 1).commit == version.commit
+
+
+def test_remote_commands_show_the_versions_of_an_environment(service: Running, address: str) -> None:
+    environment = service.built(name="by-version")
+    service.push("six\nnumpy\n")
+    assert service.rebuilt(environment)["version"] == 2
+    service.push("six\n")
+    listed = [line.split()[:2] for line in command(address, "versions", "by-version").stdout.splitlines()]
+    assert listed == [["*", "v2"], ["v1", listed[1][1]]]
+    assert command(address, "diff", "by-version", "1").stdout.split() == ["+", "numpy", "2.2.2"]
+    packages = command(address, "packages", "by-version", "--version", "v1").stdout.split()
+    assert packages[:3] == ["six", "1.16.0", "index"]
+    used = command(address, "use", "by-version", "1")
+    assert service.engine.inspect(used.stdout.strip())
+    assert [package.split()[0] for package in command(address, "packages", "by-version").stdout.splitlines()] == ["six"]
+    shown = json.loads(command(address, "versions", "by-version", "--json").stdout)
+    assert [version["number"] for version in shown["versions"]] == [2, 1]
+
+
+def test_remote_lock_is_the_file_and_nothing_else(service: Running, address: str) -> None:
+    environment = service.built(name="lock-by-command")
+    path = f"/api/v1/environments/{environment['id']}/versions/1/lock?format="
+    for format in ("json", "requirements", "cyclonedx"):
+        result = command(address, "lock", "lock-by-command", "--format", format)
+        assert (result.exit_code, result.stdout) == (0, service.http.get(path + format).text)
+    result = command(address, "lock", "lock-by-command", "--format", "conda")
+    assert result.exit_code == 2 and "holds no conda packages" in result.stderr and result.stdout == ""
+
+
+def test_remote_provenance_names_commit_bases_and_tools(service: Running, address: str) -> None:
+    environment = service.built(name="provenance-by-command")
+    commit = service.get(f"/environments/{environment['id']}/versions/1")["commit"]
+    result = command(address, "provenance", "provenance-by-command")
+    assert ["Commit", commit, "HEAD"] in [line.split() for line in result.stdout.splitlines()]
+    assert ["Tool", "poetry", "1.8.3"] in [line.split() for line in result.stdout.splitlines()]
+    shown = json.loads(command(address, "provenance", "provenance-by-command", "--version", "1", "--json").stdout)
+    assert shown["commit"] == commit
+
+
 def test_remote_create_waits_and_prints_the_reference(service: Running, address: str) -> None:
     result = command(address, "create", str(service.repository), "--name", "by-command", "--wait")
     assert result.exit_code == 0, result.output
@@ -100,6 +145,8 @@ def test_remote_rebuild_that_fails_explains_it_with_the_repositorys_exit_code(se
         (("rebuild", "nowhere"), 2, "There is no such environment"),
         (("create", "https://example.org/a/b"), 65, "not allowed"),
         (("create", "https://git.example/a/b", "--name", "a/b"), 2, "name"),
+        (("lock", "nowhere"), 2, "There is no such environment"),
+        (("provenance", "nowhere", "--version", "x"), 2, "no version, such as 3 or v3"),
     ],
 )
 def test_remote_commands_that_cannot_be_done_say_why(

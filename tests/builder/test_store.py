@@ -13,7 +13,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from builder.failures.served import NameTaken, RecordAbsent
-from builder.records import Asked, Built, Choices, Environment, Inventory, Outcome, Package
+from builder.locked import Lock, PythonPackage
+from builder.records import Asked, Base, Built, Choices, Environment, Inventory, Outcome, Package, Provenance
 from builder.schema import METADATA
 from builder.store import Store, driver_url
 from detectors.failures import BuildError
@@ -21,6 +22,7 @@ from tests import servers
 from tests.servers import Server
 
 ADDRESS = "https://github.com/ada/tides"
+LOCK = Lock((PythonPackage("six", "1.16.0", ("sha256:ab",)),))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.engine)])
@@ -53,7 +55,9 @@ def environment(store: Store, name: str = "tides") -> Environment:
 def outcome(lock: str = "a") -> Outcome:
     packages = (Package("six", "1.16.0", "index", True),)
     built = Built(f"tides:k-{lock}", f"sha256:{lock}", None, 1, "k" * 64, "c" * 40, lock, False, "no image yet", 1.0)
-    return Outcome(built, Inventory(packages, ()))
+    bases = (Base("python:3.10", None, "sha256:b"),)
+    made = Provenance(ADDRESS, "c" * 40, "", "pip", "3.10", "k" * 64, "linux/amd64", bases, {"uv": "1"}, "0.1.0", False)
+    return Outcome(built, Inventory(packages, ()), LOCK, made)
 
 
 FAILED = Outcome(explanation={"code": "x", "title": "x", "seen": "", "fix": [], "blame": "outside"})
@@ -147,6 +151,32 @@ def test_the_same_image_again_is_the_same_version_and_another_is_the_next(store:
     assert numbers == [1, 1, 2, 1]
     assert store.environment(made.id).current_version == 1
     assert store.version(made.id, 2).inventory.packages[0].name == "six"
+
+
+def test_a_version_keeps_its_lock_and_how_it_was_made_and_a_list_leaves_them_out(store: Store) -> None:
+    made = environment(store)
+    build, _ = store.start_build(made.id, "asked", "ada", Asked(ref="main"))
+    begun = store.begin(build.id)
+    store.conclude(build.id, outcome())
+    version = store.version(made.id, 1)
+    assert version.locked == LOCK
+    assert version.provenance and version.provenance.build and begun
+    assert version.provenance.bases == (Base("python:3.10", None, "sha256:b"),)
+    maker = version.provenance.build
+    assert (maker.id, maker.reason, maker.asked_by, maker.ref) == (build.id, "asked", "ada", "main")
+    assert (maker.started_at, maker.finished_at) == (begun.started_at, version.created_at)
+    assert store.versions(made.id).items[0].provenance is None
+
+
+def test_the_same_image_from_a_later_build_keeps_how_it_was_made_first(store: Store) -> None:
+    made = environment(store)
+    ids = []
+    for _ in range(2):
+        build, _ = store.start_build(made.id, "asked", "", Asked())
+        store.conclude(build.id, outcome())
+        ids.append(build.id)
+    found = store.version(made.id, 1).provenance
+    assert found and found.build and found.build.id == ids[0]
 
 
 def test_an_environment_is_building_while_any_of_its_builds_is_under_way(store: Store) -> None:

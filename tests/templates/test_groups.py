@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from builder.locked import Lock
 from tests.templates.conftest import load
 
 TAGS = {"cp310-cp310-manylinux_2_17_x86_64", "cp310-abi3-manylinux_2_17_x86_64", "py3-none-any"}
@@ -110,6 +111,39 @@ def test_what_an_image_keeps_of_its_lock_has_hashes_and_no_address(groups: Modul
     assert {"name": "toolz", "version": "1.0.0", "hashes": ["sha256:33", "sha256:34"]} in kept
     text = (tmp_path / "record/pylock.toml").read_text()
     assert "toolz-1.0.0-py3-none-any.whl" in text and "index.example" not in text
+
+
+@pytest.mark.parametrize(
+    ("entry", "kept"),
+    [
+        (
+            'vcs = { type = "git", url = "https://ada:pw@git.example/tide", commit-id = "abc", subdirectory = "s" }',
+            {"url": "git+https://git.example/tide", "commit": "abc", "subdirectory": "s"},
+        ),
+        (
+            'vcs = { type = "git", url = "ssh://git:swordfish@git.example/tide", commit-id = "abc" }',
+            {"url": "git+ssh://git@git.example/tide", "commit": "abc"},
+        ),
+        (
+            'archive = { url = "https://ada@x.example/tide.zip", hashes = { sha256 = "11" } }',
+            {"url": "https://x.example/tide.zip", "hashes": ["sha256:11"]},
+        ),
+        ('archive = { path = "/work/wheels/tide.whl", hashes = { sha256 = "11" } }',
+         {"path": "wheels/tide.whl", "hashes": ["sha256:11"]}),
+        ('directory = { path = "/work/lib/tide" }', {"path": "lib/tide"}),
+        ('wheels = [{ path = "/work/wheels/tide.whl" }]', {"path": "wheels/tide.whl"}),
+        ('marker = "python_version < \'3.11\'"', {"marker": "python_version < '3.11'"}),
+        ('wheels = [{ url = "https://index.example/tide.whl" }]', {}),
+    ],
+)  # fmt: skip
+def test_a_lock_keeps_where_a_package_is_from_that_no_index_has(
+    groups: ModuleType, tmp_path: Path, entry: str, kept: dict[str, object]
+) -> None:
+    (tmp_path / "pylock.toml").write_text(f'lock-version = "1.0"\n\n[[packages]]\nname = "tide"\n{entry}\n')
+    groups.sort(tmp_path, set())
+    (found,) = json.loads((tmp_path / "record/lock.json").read_bytes())["pylock"]
+    assert found == {"name": "tide", "version": None, "hashes": [], **kept}
+    Lock.from_json({"pylock": [found]})
 
 
 @pytest.mark.parametrize(

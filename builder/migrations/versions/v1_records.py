@@ -78,6 +78,8 @@ def upgrade() -> None:
         sa.Column("commit", sa.String(length=60), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("inventory", sa.JSON(), nullable=False),
+        sa.Column("locked", sa.JSON(), nullable=False),
+        sa.Column("provenance", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
             ["environment_id"],
             ["environments.id"],

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 sys.path.insert(0, "/tools/rattler")
 
 import rattler
+from channels import without_credentials
 from conda_why import why
 from rattler.exceptions import GatewayError, SolverError
 from rattler.networking import Client
@@ -75,6 +76,16 @@ async def install() -> None:
         show_progress=False,
         client=Client.default_client(),
     )
+    for file in Path(os.environ["LAUNCHYARD_PREFIX"], "conda-meta").glob("*.json"):
+        forget_credentials(file)
+
+
+def forget_credentials(file: Path) -> None:
+    """Take the token that an environment.yml gives in a channel's address out of a record of the environment."""
+    record = json.loads(file.read_bytes())
+    kept = {key: without_credentials(record[key]) for key in ("url", "channel") if record.get(key)}
+    if not kept.items() <= record.items():
+        file.write_text(json.dumps(record | kept, indent=2))
 
 
 def channel_alias() -> str:

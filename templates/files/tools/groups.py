@@ -7,13 +7,17 @@ ones, then the rest. What has no wheel for this Python has to be built, apart fr
 /lock/groups/GROUP/pylock.toml  entries of /lock/pylock.toml that have a wheel; absent where there is none
 /lock/groups/frontend/pylock.kernel.toml  what the kernel needs and the environment lacks
 /lock/built/pylock.toml         entries to build
-/lock/record/                   what an image keeps of its lock: lock.json and the locks without addresses
+/lock/record/                   what an image keeps of its lock: the locks without addresses, and lock.json,
+                                {"pylock": [{name, version, hashes, and where they apply marker, and of what comes
+                                from no index url, commit, subdirectory, or path in the repository}]}
 """
 
 import json
 import re
 import tomllib
 from pathlib import Path
+
+from channels import without_user
 
 FRONTEND, COMPILED, PURE = GROUPS = ("frontend", "compiled", "pure")
 BUILT = "built"
@@ -95,15 +99,29 @@ def record(lock: Path) -> None:
 def hashes(lock: Path) -> list[dict]:
     kept = []
     for package in tomllib.loads(lock.read_text()).get("packages", []):
-        files = [*package.get("wheels", []), *(package[k] for k in ("sdist", "archive") if k in package)]
-        digests = sorted({f"{kind}:{value}" for file in files for kind, value in file.get("hashes", {}).items()})
+        digests = sorted(
+            {f"{kind}:{value}" for file in files(package) for kind, value in file.get("hashes", {}).items()}
+        )
         entry = {"name": package["name"], "version": package.get("version"), "hashes": digests}
-        if "vcs" in package:
-            entry["commit"] = package["vcs"].get("commit-id")
-        if "directory" in package:
-            entry["directory"] = package["directory"]["path"]
-        kept.append(entry)
+        marker = {"marker": package["marker"]} if "marker" in package else {}
+        kept.append({**entry, **marker, **origin(package)})
     return sorted(kept, key=lambda p: (p["name"], str(p["version"])))
+
+
+def files(package: dict) -> list[dict]:
+    return [*package.get("wheels", []), *(package[k] for k in ("sdist", "archive") if k in package)]
+
+
+def origin(package: dict) -> dict:
+    """Where a package is from that no index has."""
+    kind = next((kind for kind in ("vcs", "archive", "directory") if kind in package), "")
+    source = package[kind] if kind else next((file for file in files(package) if "path" in file), {})
+    found = {"commit": source.get("commit-id"), "subdirectory": source.get("subdirectory")}
+    if "path" in source:
+        found["path"] = source["path"].removeprefix("/work/")
+    elif kind:
+        found["url"] = (f"{source['type']}+" if kind == "vcs" else "") + without_user(source["url"])
+    return {key: value for key, value in found.items() if value}
 
 
 def without_addresses(text: str) -> str:

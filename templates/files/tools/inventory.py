@@ -1,7 +1,9 @@
 """Write what is in the environment to /opt/launchyard/environment: what `packages` and `diff` read.
 
 packages.json     [{name, version, source: "index" | "conda" | "repository", requested}], by name
-lock.json         what the immutable tag stands for: the packages with their hashes, without addresses
+lock.json         what the immutable tag stands for, without addresses of the installation and without credentials:
+                  {"conda": [{name, version, build, subdir, channel, file, md5, sha256}], each after what it needs,
+                   "pylock": …, "pylock.kernel": …, as groups.py describes them}
 libraries.json    shared libraries that nothing provides: libraries.py says what of each
 problems.json     [[code, message], ...]
 env.sh            variables that the session exports
@@ -20,6 +22,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))  # which an isolated interpreter leaves out
 
+import channels
 import libraries
 
 OUT = Path("/opt/launchyard/environment")
@@ -48,7 +51,8 @@ def main() -> int:
         key=lambda p: (p["source"], p["name"]),
     )
     write("packages.json", listed)
-    write("lock.json", {"conda": conda_lock(prefix), **json.loads((LOCK / "record/lock.json").read_bytes())})
+    alias = (LOCK / "channel_alias").read_text()
+    write("lock.json", {"conda": conda_lock(prefix, alias), **json.loads((LOCK / "record/lock.json").read_bytes())})
     lacking = libraries.missing([str(prefix), "/opt/launchyard/kernel"])
     write("libraries.json", lacking)
     write("problems.json", [*json.loads((LOCK / "problems.json").read_bytes()), *libraries.problems(lacking)])
@@ -90,7 +94,7 @@ def in_lock(name: str) -> bool:
 
 
 def conda_packages(prefix: Path) -> list[dict]:
-    records = (json.loads(file.read_bytes()) for file in sorted(prefix.glob("conda-meta/*.json")))
+    records = map(read, sorted(prefix.glob("conda-meta/*.json")))
     return [
         {
             "name": r["name"],
@@ -108,9 +112,29 @@ def distributions(record: dict) -> set[str]:
     return {canonical(match[1]) for match in found if match}
 
 
-def conda_lock(prefix: Path) -> list[dict]:
-    records = (json.loads(file.read_bytes()) for file in sorted(prefix.glob("conda-meta/*.json")))
-    return [{key: r.get(key) for key in ("name", "version", "build", "subdir", "sha256")} for r in records]
+def conda_lock(prefix: Path, alias: str) -> list[dict]:
+    """What conda has installed, each package after those it needs: an installation without a solve goes by this order.
+
+    https://conda.org/learn/ceps/cep-0023
+    """
+    records = {r["name"]: r for r in map(read, sorted(prefix.glob("conda-meta/*.json")))}
+    ordered: list[dict] = []
+
+    def add(name: str) -> None:
+        record = records.pop(name, None)  # gone the second time, also where two need each other
+        if record:
+            for spec in record.get("depends", []):
+                add(spec.split()[0])
+            kept = {key: record.get(key) for key in ("name", "version", "build", "subdir", "md5", "sha256")}
+            ordered.append({**kept, **channels.place(record.get("url"), alias)})
+
+    while records:
+        add(next(iter(records)))
+    return ordered
+
+
+def read(file: Path) -> dict:
+    return json.loads(file.read_bytes())
 
 
 def canonical(name: str) -> str:

@@ -4,6 +4,7 @@
 /lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
 /lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
 /lock/groups, built, record  the same, as groups.py sorts it
+/lock/channel_alias      the address below which conda's channels are named, without credentials
 
 Strategies: pip, poetry, project; and conda for the pip section of an environment.yml, whose conda
 part is in /opt/conda/envs/env already.
@@ -18,6 +19,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import channels
 import groups
 import tags
 
@@ -48,6 +50,7 @@ def main() -> int:
     problems = withdrawn(SAID.decode(errors="replace"))
     problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
+    (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
     groups.sort(LOCK, set(installed()) if request["strategy"] == "conda" else set())
     return 0
 
