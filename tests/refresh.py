@@ -2,6 +2,8 @@
 
 `python -m tests.refresh --failures [NAME ...]` writes the explanations of fixtures/failures, all or some; it needs
 an engine, since they are those of builds that really fail.
+
+`python -m tests.refresh --backup` writes the backup of this release's schema that later releases have to understand.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ def main(arguments: list[str]) -> int:
         from tests.failing import refresh
 
         return refresh(arguments[1:])
+    if arguments[:1] == ["--backup"]:
+        from tests.remembered import keep_backup
+
+        print(keep_backup())
+        return 0
     return plans()
 
 

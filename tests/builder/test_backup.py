@@ -15,13 +15,12 @@ from click.testing import CliRunner
 from builder.backup import back_up, restore
 from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
 from builder.journal import Journal
-from builder.records import Asked, BackedUp, Build, Choices, Environment, Page, Version
+from builder.records import BackedUp
 from builder.service import BuildError
 from builder.settings import Settings
-from builder.store import Store
 from launcher.cli import main
 from tests import servers
-from tests.builder.test_store import FAILED, outcome
+from tests.remembered import BACKUPS, everything, opened, remember
 from tests.service import GatedEngine, running
 
 Place = Callable[[str], Settings]
@@ -47,47 +46,28 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return new
 
 
-def opened(settings: Settings) -> Store:
-    directory = Path(settings.state_dir, "service")
-    directory.mkdir(parents=True, exist_ok=True)
-    return Store(settings.database or f"sqlite:///{directory / 'records.db'}")
-
-
-def remember(settings: Settings) -> None:
-    """What a service would: an environment with two versions and a failed build, and an empty one."""
-    store = opened(settings)
-    store.migrate()
-    full = store.create_environment("tides", "https://github.com/ada/tides", "main", "", Choices(extras=("plot",)))
-    store.create_environment("empty", "https://github.com/ada/empty", None, "sub", Choices(), owner="ada")
-    for result in (outcome("a"), outcome("b"), FAILED):
-        build, _ = store.start_build(full.id, "asked", "ada", Asked())
-        store.begin(build.id)
-        with Journal(Path(settings.state_dir, "service", "builds")).open(build.id) as writer:
-            writer.append("log", {"step": "lock", "text": "Collecting six é\n"})
-        store.conclude(build.id, result)
-    store.close()
-
-
-Everything = tuple[Page[Environment], Page[Build], list[Version]]
-
-
-def everything(settings: Settings) -> Everything:
-    store = opened(settings)
-    environments = store.environments()
-    numbered = (
-        (environment.id, version.number)
-        for environment in environments.items
-        for version in store.versions(environment.id).items
-    )
-    found = environments, store.builds(), [store.version(*place) for place in numbered]
-    store.close()
-    return found
-
-
 def failure(settings: Settings, file: Path) -> object:
     with pytest.raises(BuildError) as raised:
         restore(settings, file)
     return raised.value.failure
+
+
+@pytest.mark.parametrize("database", DATABASES)
+@pytest.mark.parametrize("file", sorted(BACKUPS.glob("*.tar.gz")), ids=lambda path: path.stem)
+def test_what_every_released_schema_remembered_is_remembered_now(place: Place, file: Path, database: str) -> None:
+    settings = place(database)
+    assert restore(settings, file) == BackedUp(2, 3, 2)
+    environments, builds, versions = everything(settings)
+    assert [(e.name, e.state, e.current_version) for e in environments.items] == [
+        ("empty", "empty", None),
+        ("tides", "failed", 2),
+    ]
+    assert [(b.state, b.version, bool(b.explanation)) for b in builds.items] == [
+        ("failed", None, True),
+        ("succeeded", 2, False),
+        ("succeeded", 1, False),
+    ]
+    assert [[p.name for p in version.inventory.packages] for version in versions] == [["six"], ["six"]]
 
 
 @pytest.mark.parametrize("target", DATABASES)
