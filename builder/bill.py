@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from builder.formats import reference_of
 from builder.inventory import canonical
-from builder.locked import CondaPackage, PythonPackage
+from builder.locked import CondaPackage, Lock, PythonPackage
 from builder.records import Package, Version
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ def bill(version: Version, environment: str) -> str:
     from cyclonedx.output.json import JsonV1Dot6
 
     bom = _described(version, environment)
-    components = [(_component(package, version), package.requested) for package in version.inventory.packages]
-    components += [(_python(package, "kernel"), False) for package in _kernel(version)]
-    for component, _ in components:
-        bom.components.add(component)
-    asked = [component for component, requested in components if requested]
+    packages = version.inventory.packages
+    components = list(_installed(packages, version.locked))
+    asked = [component for component, package in zip(components, packages, strict=True) if package.requested]
+    components += [_python(package, "kernel") for package in _kernel(version)]
+    bom.components.update(components)
     root = bom.metadata.component
     assert root
-    bom.register_dependency(root, asked or [component for component, _ in components])
+    bom.register_dependency(root, asked or components)
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
 
 
@@ -75,17 +75,18 @@ def _kernel(version: Version) -> Iterator[PythonPackage]:
     return (package for package in version.locked.kernel if canonical(package.name) not in there)
 
 
-def _component(package: Package, version: Version) -> Component:
-    lock = version.locked
-    if package.source == "conda":
-        found = next((locked for locked in lock.conda if locked.name == package.name), None)
-        return _conda(package, found)
-    named = (locked for locked in lock.python if canonical(locked.name) == canonical(package.name))
-    own = PythonPackage(package.name, package.version, (), path=".")  # no lock names the repository's own
-    of_index = PythonPackage(package.name, package.version, ())  # installed by postBuild
-    known = next((p for p in named if p.version in (package.version, None)), None)
-    locked = known or (own if package.source == "repository" else of_index)
-    return _python(replace(locked, version=package.version), package.source, package.requested)
+def _installed(packages: Iterable[Package], lock: Lock) -> Iterator[Component]:
+    conda = {locked.name: locked for locked in lock.conda}
+    python = {(canonical(locked.name), locked.version): locked for locked in lock.python}
+    for package in packages:
+        if package.source == "conda":
+            yield _conda(package, conda.get(package.name))
+            continue
+        # Not in the lock: the repository's own, and what postBuild has installed.
+        other = PythonPackage(package.name, package.version, (), path="." if package.source == "repository" else None)
+        name = canonical(package.name)
+        locked = python.get((name, package.version)) or python.get((name, None)) or other
+        yield _python(replace(locked, version=package.version), package.source, package.requested)
 
 
 def _conda(package: Package, locked: CondaPackage | None) -> Component:
