@@ -25,6 +25,9 @@ BASE = "/try/under/a/path/"
 BOUND = 45  # seconds; a cold start of JupyterLab with many extensions was seen to take 12
 USER = 1000
 
+REQUIREMENT = re.compile(r"^Requires-Dist: *([A-Za-z0-9._-]+) *(\[[^]\n]*\])?([^\n]*)", re.MULTILINE)
+"""https://packaging.python.org/en/latest/specifications/core-metadata/#requires-dist-multiple-use"""
+
 
 def main() -> int:
     program = Path(os.environ["LAUNCHYARD_PREFIX"], "bin", "jupyter-lab")
@@ -53,13 +56,17 @@ def what_matters(program: Path) -> str:
 
 
 def closure(names: set, packages: dict) -> set:
-    found, left = set(), {name for name in names if name in packages}
+    """These packages and all that they need, as far as it is installed; by an extra only where it was asked for."""
+    found, left = set(), {(name, "") for name in names if name in packages}
     while left:
-        name = left.pop()
-        found.add(name)
-        needs = re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)", read(packages[name] / "METADATA"), re.MULTILINE)
-        left |= {need for need in map(canonical, needs) if need in packages} - found
-    return found
+        name, extra = left.pop()
+        found.add((name, extra))
+        for need, extras, marker in REQUIREMENT.findall(read(packages[name] / "METADATA")):
+            of_extras = re.findall(r"extra *== *['\"]([^'\"]*)", marker)
+            if canonical(need) in packages and (not of_extras or extra in map(canonical, of_extras)):
+                asked = {canonical(word) for word in re.findall(r"[A-Za-z0-9._-]+", extras)}
+                left |= {(canonical(need), wanted) for wanted in {"", *asked}} - found
+    return {name for name, _ in found}
 
 
 def extends(package: Path) -> bool:
