@@ -96,15 +96,7 @@ class Store:
         """The newest first; `search` looks in names and repositories."""
         query = sa.select(environments)
         if search:
-            like = "%" + re.sub(r"([%_\\])", r"\\\1", search.lower()) + "%"
-            query = query.where(
-                sa.or_(
-                    *(
-                        sa.func.lower(c).like(like, escape="\\")
-                        for c in (environments.c.name, environments.c.repository)
-                    )
-                )
-            )
+            query = query.where(environments.c.found_by.contains(search.lower(), autoescape=True))
         if state:
             query = query.where(environments.c.state == state)
         rows, following = self._page(query, environments.c.id, after, limit)
@@ -141,29 +133,32 @@ class Store:
 
         One index of the database decides which of many requests at once is the first.
         """
-        environment = self.environment(environment_id)
-        inputs = _inputs(environment, asked)
-        row = {
-            "id": new_id(), "environment_id": environment_id, "state": "queued", "reason": reason,
-            "asked_by": asked_by, "asked": asdict(asked), "inputs": inputs, "created_at": _now(),
-            "steps": [], "outcome": "", "cancelling": False,
-        }  # fmt: skip
-        same = sa.select(builds).where(
-            builds.c.environment_id == environment_id, builds.c.inputs == inputs, builds.c.state.in_(UNDER_WAY),
-            builds.c.cancelling.is_(False),
-        )  # fmt: skip
         while True:
-            with self._reading() as connection:
-                if found := connection.execute(same).mappings().first():
-                    return _build(found), False
             try:
                 with self._writing() as connection:
-                    self._row(connection, environments, "environment", environment_id)
-                    connection.execute(builds.insert().values(**row))
-                    _touch(connection, environment_id, state="building")
-                return self.build(str(row["id"])), True
+                    return self._new_build(connection, environment_id, reason, asked_by, asked), True
             except IntegrityError:
-                continue
+                if found := self._under_way(environment_id, asked):
+                    return found, False
+
+    def _new_build(
+        self, connection: sa.Connection, environment_id: str, reason: Reason, asked_by: str, asked: Asked
+    ) -> Build:
+        environment = _environment(self._row(connection, environments, "environment", environment_id))
+        build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, _now())
+        connection.execute(builds.insert().values(**asdict(build), inputs=_inputs(environment, asked)))
+        _touch(connection, environment_id, state="building")
+        return build
+
+    def _under_way(self, environment_id: str, asked: Asked) -> Build | None:
+        with self._reading() as connection:
+            environment = _environment(self._row(connection, environments, "environment", environment_id))
+            same = sa.select(builds).where(
+                builds.c.environment_id == environment_id, builds.c.inputs == _inputs(environment, asked),
+                builds.c.state.in_(UNDER_WAY), builds.c.cancelling.is_(False),
+            )  # fmt: skip
+            found = connection.execute(same).mappings().first()
+        return _build(found) if found else None
 
     def build(self, id: str) -> Build:
         with self._reading() as connection:
@@ -416,7 +411,8 @@ def _now() -> datetime:
 
 def _environment(row: sa.RowMapping) -> Environment:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row["options"].items()}
-    return Environment(**{**row, "options": Choices(**options)})
+    values = {name: value for name, value in row.items() if name != "found_by"}
+    return Environment(**{**values, "options": Choices(**options)})
 
 
 def _build(row: sa.RowMapping) -> Build:

@@ -14,7 +14,7 @@ from builder.failures.served import RevisionStale
 from builder.service import BuildError, Service
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.running.service
     return service
 
