@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from builder.documents import Choices, NewEnvironment
 
 RATE = 200
 """Requests a second."""
+
+WARM = 2
+"""Seconds of requests that are not counted: the first of a kind finds nothing imported, and nothing compiled."""
 
 READERS = 1_000
 
@@ -87,7 +91,8 @@ def measured(directory: Path, seconds: int, starts: int) -> Iterator[Figure]:
         assert [*client.events(create(client, known_one))][-1].content["state"] == "succeeded"
         build_id = create(client, printing)
         until(lambda: "printed at" in client.log(build_id))
-        yield from delays(timed(send(port, mixed(known, known_one, RATE * seconds), RATE)))
+        warm, asks = WARM * RATE, mixed(known, known_one, (WARM + seconds) * RATE)
+        yield from delays(timed(send(port, asks, RATE))[warm:])
         yield from streams(*timed(follow(port, f"/builds/{build_id}/events", READERS, seconds)))
         assert client.build(build_id).state == "running", "the build ended before the load did"
         print(f"resident after it all: {resident(process.pid):.0f} MB")
@@ -208,6 +213,7 @@ def delays(answers: Sequence[Answer]) -> Iterator[Figure]:
     for kind in MIX:
         line(kind, [answer.delay for answer in answers if answer.kind == kind])
     line("in all", [answer.delay for answer in answers])
+    print(Counter((a.kind, a.status) for a in answers if not 200 <= a.status < 300))
     kinds = {
         "previews": [answer.delay for answer in answers if answer.kind == "preview"],
         "rebuilds asked for": [answer.delay for answer in answers if answer.kind == "rebuild"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
 import socket
@@ -56,6 +57,9 @@ def serve(
             create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,
         )  # fmt: skip
+        # What is there by now stays: a look through all of it for garbage would hold up every answer.
+        gc.collect()
+        gc.freeze()
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from builder.api import builds, environments, operations, plans, versions
@@ -13,6 +16,10 @@ from builder.embedded import Embedded
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names under which a service on the loopback interface is asked."""
+
+AT_ONCE = 4
+"""Requests that are answered at once from the records. More threads would only wait for each other: a read
+takes the interpreter, not the disk, and at forty each request costs the processor twice as much."""
 
 DESCRIPTION = """Environments of git repositories: their images, built on demand and kept right.
 
@@ -31,6 +38,7 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
         docs_url=None,  # it would load scripts of other sites
         redoc_url=None,
         responses=PROBLEMS,
+        lifespan=_lifespan,
     )
     app.state.running = running
     answer_problems(app)
@@ -39,3 +47,9 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
     app.include_router(operations.router)
     app.add_middleware(Guard, hosts=hosts)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
+    yield

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from builder.documents import EXAMPLE_ID, ID
 from builder.failures.served import RevisionStale
 from builder.service import BuildError, Service
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+FETCHING = CapacityLimiter(4)
+"""Requests at once that may wait for git."""
+
+RESOLVING = CapacityLimiter(4)
+"""Requests at once that may wait for a host's address."""
+
+
+async def apart(
+    limiter: CapacityLimiter, ask: Callable[Arguments, Answer], *rest: Arguments.args, **named: Arguments.kwargs
+) -> Answer:
+    """What a question that may wait for a network comes to; whoever only reads does not wait with it."""
+    return await to_thread.run_sync(partial(ask, *rest, **named), limiter=limiter)
 
 
 async def _service(request: Request) -> Service:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, Cursor, Id, IfNoneMatch, Limit, TheService, answer
+from builder.api.asking import NOT_MODIFIED, RESOLVING, Cursor, Id, IfNoneMatch, Limit, TheService, answer, apart
 from builder.api.stream import stream
 from builder.records import Asked as AskedBuild
 from builder.records import BuildState
@@ -47,12 +47,12 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     responses={200: {"model": documents.Build, "description": "The one under way for the same inputs."}},
     summary="Rebuild",
 )
-def rebuild(
+async def rebuild(
     environment_id: Id, service: TheService, response: Response, asked: documents.AskedBuild | None = None
 ) -> Any:
     """Answers at once. Where nothing changed, the build ends in seconds and makes no version."""
     wish = AskedBuild(ref=asked.ref, as_of=asked.as_of, fresh=asked.fresh) if asked else AskedBuild()
-    build, new = service.rebuild(environment_id, wish)
+    build, new = await apart(RESOLVING, service.rebuild, environment_id, wish)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/v1/builds/{build.id}"
     return documents.Build.model_validate(build)
