@@ -76,7 +76,7 @@ async def send(port: int, asks: Sequence[Ask], rate: float) -> list[Answer]:
 async def _send(port: int, one: Ask, due: float, lag: float, idle: list[Connection], room: asyncio.Semaphore) -> Answer:
     try:
         async with asyncio.timeout(PATIENCE), room:
-            reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = _still_open(idle) or await asyncio.open_connection("127.0.0.1", port)
             writer.write(one.content)
             head = await reader.readuntil(b"\r\n\r\n")
             found = LENGTH.search(head)
@@ -86,6 +86,16 @@ async def _send(port: int, one: Ask, due: float, lag: float, idle: list[Connecti
     except (TimeoutError, OSError, EOFError):
         status = 0
     return Answer(one.kind, status, time.perf_counter() - due, lag)
+
+
+def _still_open(idle: list[Connection]) -> Connection | None:
+    """One that the service has not closed for being idle."""
+    while idle:
+        reader, writer = idle.pop()
+        if not reader.at_eof():
+            return reader, writer
+        writer.close()
+    return None
 
 
 @dataclass

@@ -33,6 +33,7 @@ from benchmarks.records import Known, fill
 from benchmarks.side_by_side import commit
 from builder.client import Client
 from builder.documents import Choices, NewEnvironment
+from builder.serve import open_many
 
 RATE = 200
 """Requests a second."""
@@ -76,6 +77,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=30, help="of requests, and then of readers")
     parser.add_argument("--starts", type=int, default=3)
     arguments = parser.parse_args()
+    open_many()
     with tempfile.TemporaryDirectory(prefix="launchyard-bench-") as scratch:
         figures = list(measured(Path(scratch), arguments.seconds, arguments.starts))
     return show(figures)

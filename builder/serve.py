@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import logging
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def serve(
 ) -> None:
     """Serve until a signal ends it; `ready` gets the address once requests are answered."""
     log_as_json()
+    open_many()
     everywhere = host in ("", "0.0.0.0", "::")
     hosts = frozenset({"*"}) if everywhere else LOOPBACK | {host.lower()}
     with embedded(settings, engine, runner) as running:
@@ -63,6 +65,12 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def open_many() -> None:
+    """Let this process have as many readers as the machine allows: shells often give it 1,024 descriptors."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def log_as_json() -> None:

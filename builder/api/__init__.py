@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from builder.api import builds, environments, operations, plans, versions
 from builder.api.guard import Guard
 from builder.api.problems import PROBLEMS, answer_problems
+from builder.api.stream import Streams
 from builder.embedded import Embedded
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -41,6 +42,7 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.running = running
+    app.state.streams = Streams(running.service)
     answer_problems(app)
     for routes in (plans, environments, builds, versions):
         app.include_router(routes.router, prefix="/api/v1")

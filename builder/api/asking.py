@@ -12,6 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from builder.api.stream import Streams
 from builder.documents import EXAMPLE_ID, ID
 from builder.failures.served import RevisionStale
 from builder.service import BuildError, Service
@@ -38,7 +39,13 @@ async def _service(request: Request) -> Service:
     return service
 
 
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
 TheService = Annotated[Service, Depends(_service)]
+TheStreams = Annotated[Streams, Depends(_streams)]
 Id = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_ID])]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[1])]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

@@ -9,8 +9,18 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, RESOLVING, Cursor, Id, IfNoneMatch, Limit, TheService, answer, apart
-from builder.api.stream import stream
+from builder.api.asking import (
+    NOT_MODIFIED,
+    RESOLVING,
+    Cursor,
+    Id,
+    IfNoneMatch,
+    Limit,
+    TheService,
+    TheStreams,
+    answer,
+    apart,
+)
 from builder.records import Asked as AskedBuild
 from builder.records import BuildState
 
@@ -132,11 +142,13 @@ def _slice(range: str | None, size: int) -> slice | None:
 @router.get(
     "/builds/{build_id}/events", response_class=StreamingResponse, responses=EVENTS, summary="Follow, as events"
 )
-def events(build_id: Id, service: TheService, last_event_id: LastEventId = None) -> StreamingResponse:
+def events(
+    build_id: Id, service: TheService, streams: TheStreams, last_event_id: LastEventId = None
+) -> StreamingResponse:
     """Server-sent events. A reader that lost its connection, or its service, goes on where it was."""
     service.build(build_id)
     return StreamingResponse(
-        stream(service, build_id, last_event_id or 0),
+        streams.of(build_id, last_event_id or 0),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
