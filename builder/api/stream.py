@@ -45,6 +45,7 @@ class Streams:
         self._service = service
         self._clock = clock
         self._sizes: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._asked: OrderedDict[str, _Asked] = OrderedDict()
         self._chunks: OrderedDict[tuple[str, int, int], Chunk | None] = OrderedDict()
 
     async def of(self, build_id: str, after: int) -> AsyncIterator[bytes]:
@@ -55,9 +56,9 @@ class Streams:
                 yield chunk.text
                 if chunk.is_end:
                     return
-                after, quiet = chunk.last, 0.0
+                after, quiet = chunk.last, LOOK  # what has just grown has not ended
                 continue
-            if quiet % SURE == 0 and await asyncio.to_thread(_is_over, self._service, build_id, after):
+            if quiet % SURE == 0 and await self._is_over(build_id, after):
                 return
             quiet += LOOK
             if quiet % ALIVE == 0:
@@ -81,6 +82,23 @@ class Streams:
             _keep(self._sizes, build_id, (size, self._clock() + LOOK))
         return size
 
+    async def _is_over(self, build_id: str, after: int) -> bool:
+        asked = self._asked.get(build_id)
+        if asked is None or asked.until <= self._clock():
+            answer = asyncio.create_task(asyncio.to_thread(_has_ended, self._service, build_id))
+            asked = _Asked(answer, self._clock() + LOOK)
+            _keep(self._asked, build_id, asked)
+        # A reader that leaves takes the answer from nobody.
+        return await asyncio.shield(asked.answer) and self._service.journal_size(build_id) <= after
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whether a build has ended, as it is being asked, and until when others may have the same answer."""
+
+    answer: asyncio.Task[bool]
+    until: float
+
 
 def _keep(memory: OrderedDict[Any, Any], key: object, value: object) -> None:
     memory[key] = value
@@ -95,9 +113,9 @@ def _rendered(events: tuple[Event, ...]) -> Chunk | None:
     return Chunk(text.encode(), events[-1].id, events[-1].type == "end")
 
 
-def _is_over(service: Service, build_id: str, after: int) -> bool:
+def _has_ended(service: Service, build_id: str) -> bool:
     try:
-        return service.has_ended(build_id) and service.journal_size(build_id) <= after
+        return service.has_ended(build_id)
     except BuildError as error:
         if isinstance(error.failure, RecordAbsent):  # deleted with its environment
             return True
