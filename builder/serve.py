@@ -60,8 +60,8 @@ def serve(
             server_header=False,
         )  # fmt: skip
         # What is there by now stays: a look through all of it for garbage would hold up every answer.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])
