@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +43,7 @@ WARM = 2
 READERS = 1_000
 
 PATIENCE = 240.0
+"""Seconds after which something that should have happened has not."""
 
 PRINTING = 'n=0; while [ "$n" -lt 2400 ]; do echo "printed at $(date +%s.%N)"; sleep 0.25; n=$((n + 1)); done'
 """What the build does that runs throughout: ten minutes, unless it is cancelled."""
@@ -79,7 +79,9 @@ def main() -> int:
     arguments = parser.parse_args()
     open_many()
     with tempfile.TemporaryDirectory(prefix="launchyard-bench-") as scratch:
-        figures = list(measured(Path(scratch), arguments.seconds, arguments.starts))
+        directory = Path(scratch, "service")  # images are called after it, the same at each run
+        directory.mkdir()
+        figures = list(measured(directory, arguments.seconds, arguments.starts))
     return show(figures)
 
 
@@ -215,7 +217,6 @@ def delays(answers: Sequence[Answer]) -> Iterator[Figure]:
     for kind in MIX:
         line(kind, [answer.delay for answer in answers if answer.kind == kind])
     line("in all", [answer.delay for answer in answers])
-    print(Counter((a.kind, a.status) for a in answers if not 200 <= a.status < 300))
     kinds = {
         "previews": [answer.delay for answer in answers if answer.kind == "preview"],
         "rebuilds asked for": [answer.delay for answer in answers if answer.kind == "rebuild"],
@@ -239,7 +240,8 @@ def streams(complete: float, readers: Sequence[Reader]) -> Iterator[Figure]:
             if float(match[1]) > complete:
                 late.setdefault(match[1], []).append(time_read - float(match[1]))
     # The last ones were on their way when the readers left.
-    whole = [stamp for stamp in late if float(stamp) < max(map(float, late)) - 2]
+    newest = max(map(float, late))
+    whole = [stamp for stamp in late if float(stamp) < newest - 2]
     delays = [delay for stamp in whole for delay in late[stamp]]
     print(f"{len(readers)} readers, {len(whole)} lines")
     line("printed to read", delays)
