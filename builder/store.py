@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
@@ -150,12 +151,13 @@ class Store:
         return build
 
     def _under_way(self, environment_id: str, asked: Asked) -> Build | None:
+        same = sa.select(builds).where(
+            builds.c.environment_id == environment_id,
+            builds.c.inputs == _inputs(self.environment(environment_id), asked),
+            builds.c.state.in_(UNDER_WAY),
+            builds.c.cancelling.is_(False),
+        )
         with self._reading() as connection:
-            environment = _environment(self._row(connection, environments, "environment", environment_id))
-            same = sa.select(builds).where(
-                builds.c.environment_id == environment_id, builds.c.inputs == _inputs(environment, asked),
-                builds.c.state.in_(UNDER_WAY), builds.c.cancelling.is_(False),
-            )  # fmt: skip
             found = connection.execute(same).mappings().first()
         return _build(found) if found else None
 
@@ -360,7 +362,7 @@ class Store:
 
 
 def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, json_deserializer=from_json)  # in less than half of json's time
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -375,8 +377,9 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("launchyard_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # A read is one statement, which sees one state by itself.
+    if connection.get_execution_options().get("launchyard_writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:
