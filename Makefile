@@ -5,7 +5,7 @@ REF ?=
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup engine bases run test test-fast fuzz failures lint browser golden locks pictures bench
+.PHONY: help setup engine bases run test test-fast fuzz failures lint browser golden locks pictures bench bench-service
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -60,3 +60,6 @@ pictures: setup engine browser ## the README's pictures
 
 bench: setup engine ## Launchyard beside a hand-written Dockerfile
 	python -m benchmarks.side_by_side
+
+bench-service: setup engine ## the build service under load: delays, memory, start
+	python -m benchmarks.service

@@ -102,7 +102,7 @@ def _write_tables(store: Store, tar: tarfile.TarFile) -> BackedUp:
         for table in _tables(connection):
             with tempfile.TemporaryFile() as rows:
                 counts[table.name] = 0
-                for row in connection.execution_options(yield_per=BATCH).execute(sa.select(table)).mappings():
+                for row in connection.execution_options(yield_per=BATCH).execute(sa.select(*_kept(table))).mappings():
                     rows.write(json.dumps({name: _plain(value) for name, value in row.items()}).encode() + b"\n")
                     counts[table.name] += 1
                 _add(tar, f"tables/{table.name}.jsonl", rows)
@@ -159,7 +159,7 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: IO[bytes]) -> int:
     count = 0
     batch: list[dict[str, Any]] = []
     while line := rows.readline(MAX_LINE):
-        batch.append({column.name: _value(column, json.loads(line)[column.name]) for column in table.columns})
+        batch.append({column.name: _value(column, json.loads(line)[column.name]) for column in _kept(table)})
         count += 1
         if len(batch) == BATCH:
             connection.execute(table.insert(), batch)
@@ -178,6 +178,11 @@ def _tables(connection: sa.Connection) -> list[sa.Table]:
             if isinstance(column.type, sa.JSON):
                 column.type = sa.JSON(none_as_null=True)
     return found.sorted_tables
+
+
+def _kept(table: sa.Table) -> list[sa.Column[Any]]:
+    """The columns that the database does not make of others."""
+    return [column for column in table.columns if column.computed is None]
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from builder.service import Builder, Request
+from builder.service import Builder, BuildError, Request
 
 REMEMBERED = 10.0
 """Seconds for which what a ref points at is believed."""
@@ -32,11 +32,19 @@ class Previews:
         place = (request.repository, request.ref)
         with self._lock:
             commit, until = self._commits.get(place, ("", 0.0))
-            pinned = replace(request, ref=commit) if until > self._clock() else request
+            began = self._clock()
+            pinned = replace(request, ref=commit) if until > began else request
             if pinned is not request and (known := self._plans.get(pinned)):
                 return known
-        began = self._clock()
-        planned = self._builder.plan(pinned)
+            if commit and pinned is request:  # whoever comes while this one asks gets what is known
+                _keep(self._commits, place, (commit, began + REMEMBERED))
+        try:
+            planned = self._builder.plan(pinned)
+        except BuildError:
+            if pinned is request:
+                with self._lock:
+                    self._commits.pop(place, None)
+            raise
         document = {**planned.to_json(request.options.subdir), "dockerfile": planned.context.dockerfile}
         with self._lock:
             if pinned is request:

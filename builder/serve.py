@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -50,15 +52,25 @@ def serve(
 ) -> None:
     """Serve until a signal ends it; `ready` gets the address once requests are answered."""
     log_as_json()
+    open_many()
     hosts = LOOPBACK | {name.lower() for name in (host or "0.0.0.0", *settings.hosts)}
     with embedded(settings, engine, runner, role) as running:
         config = uvicorn.Config(
             create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,
         )  # fmt: skip
+        # What is there by now stays: a look through all of it for garbage would hold up every answer.
+        gc.freeze()
+        gc.enable()
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def open_many() -> None:
+    """Let this process have as many readers as the machine allows: shells often give it 1,024 descriptors."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def log_as_json() -> None:

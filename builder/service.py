@@ -250,9 +250,9 @@ class Service:
         """What happened in a build behind an event's id, as many as are read at once."""
         return self._journal.after(build_id, after)
 
-    def has_more_events(self, build_id: str, after: int) -> bool:
-        """Whether there may be events behind an event's id: a look at a file's size."""
-        return self._journal.size(build_id) > after
+    def journal_size(self, build_id: str) -> int:
+        """What the ids of events come up to; 0 for none. A look at a file's size."""
+        return self._journal.size(build_id)
 
     def has_ended(self, build_id: str) -> bool:
         return self._store.build(build_id).state not in UNDER_WAY

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
 from builder.api import builds, environments, operations, plans, versions
 from builder.api.guard import Guard
 from builder.api.problems import PROBLEMS, answer_problems
+from builder.api.stream import Streams
 from builder.embedded import Embedded
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names under which a service on the loopback interface is asked."""
+
+AT_ONCE = 4
+"""Requests that are answered at once from the records. More threads would only wait for each other: a read
+takes the interpreter, not the disk, and at forty each request costs the processor twice as much."""
 
 DESCRIPTION = """Environments of git repositories: their images, built on demand and kept right.
 
@@ -31,11 +39,19 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
         docs_url=None,  # it would load scripts of other sites
         redoc_url=None,
         responses=PROBLEMS,
+        lifespan=_lifespan,
     )
     app.state.running = running
+    app.state.streams = Streams(running.service)
     answer_problems(app)
     for routes in (plans, environments, builds, versions) if running.role != "worker" else ():
         app.include_router(routes.router, prefix="/api/v1")
     app.include_router(operations.router)
     app.add_middleware(Guard, hosts=hosts)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    to_thread.current_default_thread_limiter().total_tokens = AT_ONCE
+    yield

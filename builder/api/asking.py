@@ -4,23 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any, ParamSpec, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from builder.api.stream import Streams
 from builder.documents import EXAMPLE_ID, ID
 from builder.failures.served import RevisionStale
 from builder.formats import Exported
 from builder.service import BuildError, Service
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
-def _service(request: Request) -> Service:
+FETCHING = CapacityLimiter(4)
+"""Requests at once that may wait for git."""
+
+RESOLVING = CapacityLimiter(4)
+"""Requests at once that may wait for a host's address."""
+
+
+async def apart(
+    limiter: CapacityLimiter, ask: Callable[Arguments, Answer], *rest: Arguments.args, **named: Arguments.kwargs
+) -> Answer:
+    """What a question that may wait for a network comes to; whoever only reads does not wait with it."""
+    return await to_thread.run_sync(partial(ask, *rest, **named), limiter=limiter)
+
+
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.running.service
     return service
 
 
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
 TheService = Annotated[Service, Depends(_service)]
+TheStreams = Annotated[Streams, Depends(_streams)]
 Id = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_ID])]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[1])]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]

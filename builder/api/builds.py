@@ -9,8 +9,18 @@ from fastapi import APIRouter, Header, Response
 from fastapi.responses import StreamingResponse
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, Cursor, Id, IfNoneMatch, Limit, TheService, answer
-from builder.api.stream import stream
+from builder.api.asking import (
+    NOT_MODIFIED,
+    RESOLVING,
+    Cursor,
+    Id,
+    IfNoneMatch,
+    Limit,
+    TheService,
+    TheStreams,
+    answer,
+    apart,
+)
 from builder.records import Asked as AskedBuild
 from builder.records import BuildState
 
@@ -47,12 +57,12 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     responses={200: {"model": documents.Build, "description": "The one under way for the same inputs."}},
     summary="Rebuild",
 )
-def rebuild(
+async def rebuild(
     environment_id: Id, service: TheService, response: Response, asked: documents.AskedBuild | None = None
 ) -> Any:
     """Answers at once. Where nothing changed, the build ends in seconds and makes no version."""
     wish = AskedBuild(ref=asked.ref, as_of=asked.as_of, fresh=asked.fresh) if asked else AskedBuild()
-    build, new = service.rebuild(environment_id, wish, asked.asked_by if asked else "")
+    build, new = await apart(RESOLVING, service.rebuild, environment_id, wish, asked.asked_by if asked else "")
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/v1/builds/{build.id}"
     return documents.Build.model_validate(build)
@@ -132,11 +142,13 @@ def _slice(range: str | None, size: int) -> slice | None:
 @router.get(
     "/builds/{build_id}/events", response_class=StreamingResponse, responses=EVENTS, summary="Follow, as events"
 )
-def events(build_id: Id, service: TheService, last_event_id: LastEventId = None) -> StreamingResponse:
+def events(
+    build_id: Id, service: TheService, streams: TheStreams, last_event_id: LastEventId = None
+) -> StreamingResponse:
     """Server-sent events. A reader that lost its connection, or its service, goes on where it was."""
     service.build(build_id)
     return StreamingResponse(
-        stream(service, build_id, last_event_id or 0),
+        streams.of(build_id, last_event_id or 0),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, Cursor, Id, IfMatch, IfNoneMatch, Limit, TheService, answer, revision_of
+from builder.api.asking import (
+    NOT_MODIFIED,
+    RESOLVING,
+    Cursor,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    TheService,
+    answer,
+    apart,
+    revision_of,
+)
 from builder.records import Choices, Environment, EnvironmentState
 from builder.service import NewEnvironment
 
@@ -29,8 +41,8 @@ def choices_of(given: documents.Choices) -> Choices:
 
 
 @router.post("", status_code=201, response_model=documents.Created, summary="Create an environment, and build it")
-def create(new: documents.NewEnvironment, service: TheService, response: Response) -> Any:
-    environment, build = service.create(environment_of(new), new.asked_by)
+async def create(new: documents.NewEnvironment, service: TheService, response: Response) -> Any:
+    environment, build = await apart(RESOLVING, service.create, environment_of(new), new.asked_by)
     response.headers["Location"] = f"/api/v1/environments/{environment.id}"
     response.headers["ETag"] = _tag(environment)
     shown = documents.Environment.model_validate(environment).model_dump()
@@ -57,14 +69,14 @@ def read(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = N
 
 
 @router.patch("/{environment_id}", response_model=documents.Environment, summary="Change")
-def change(
+async def change(
     environment_id: Id, wanted: documents.EnvironmentChange, service: TheService, if_match: IfMatch = None
 ) -> Response:
     """Members that are left out stay as they are. Nothing is built by it."""
     changes: dict[str, Any] = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     if "options" in changes:
         changes["options"] = choices_of(wanted.options)
-    changed = service.change(environment_id, changes, revision_of(if_match))
+    changed = await apart(RESOLVING, service.change, environment_id, changes, revision_of(if_match))
     return answer(documents.Environment.model_validate(changed), None, str(changed.revision))
 
 

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from builder import documents
-from builder.api.asking import TheService
+from builder.api.asking import FETCHING, TheService, apart
 from builder.api.environments import environment_of
 
 router = APIRouter(tags=["plans"])
 
 
 @router.post("/plans", response_model=documents.Preview, summary="What would be built, and why")
-def preview(wanted: documents.Wanted, service: TheService) -> Response:
+async def preview(wanted: documents.Wanted, service: TheService) -> Response:
     """Builds nothing. What a ref points at is remembered for 10 seconds."""
-    return JSONResponse(dict(service.preview(environment_of(wanted))))
+    return JSONResponse(dict(await apart(FETCHING, service.preview, environment_of(wanted))))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
 
 from builder.failures.served import RecordAbsent
+from builder.journal import Event
 from builder.service import BuildError, Service
 
 LOOK = 0.25
@@ -19,30 +24,98 @@ ALIVE = 15.0
 """Seconds of quiet after which a comment keeps what is in between from closing the connection."""
 
 
-async def stream(service: Service, build_id: str, after: int) -> AsyncIterator[str]:
-    """The events behind one, until the build's end."""
-    quiet = 0.0
-    while True:
-        found = service.events(build_id, after) if service.has_more_events(build_id, after) else ()
-        for event in found:
-            yield f"id: {event.id}\nevent: {event.type}\ndata: {json.dumps(event.content)}\n\n"
-            after = event.id
-            if event.type == "end":
+CHUNKS = 32
+"""Pieces of journals that are kept for the next reader at the same place, of some 300 kB at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Events as they are sent."""
+
+    text: bytes
+    last: int
+    """The id of the last one."""
+    is_end: bool
+
+
+class Streams:
+    """Journals as readers follow them: each is looked at, read and rendered once for all who are at one place."""
+
+    def __init__(self, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
+        self._service = service
+        self._clock = clock
+        self._sizes: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._asked: OrderedDict[str, _Asked] = OrderedDict()
+        self._chunks: OrderedDict[tuple[str, int, int], Chunk | None] = OrderedDict()
+
+    async def of(self, build_id: str, after: int) -> AsyncIterator[bytes]:
+        """The events of a build behind one, until its end."""
+        quiet = 0.0
+        while True:
+            if chunk := self._behind(build_id, after):
+                yield chunk.text
+                if chunk.is_end:
+                    return
+                after, quiet = chunk.last, LOOK  # what has just grown has not ended
+                continue
+            if quiet % SURE == 0 and await self._is_over(build_id, after):
                 return
-        if found:
-            quiet = 0.0
-            continue
-        if quiet % SURE == 0 and await asyncio.to_thread(_is_over, service, build_id, after):
-            return
-        quiet += LOOK
-        if quiet % ALIVE == 0:
-            yield ": still here\n\n"
-        await asyncio.sleep(LOOK)
+            quiet += LOOK
+            if quiet % ALIVE == 0:
+                yield b": still here\n\n"
+            await asyncio.sleep(LOOK)
+
+    def _behind(self, build_id: str, after: int) -> Chunk | None:
+        size = self._size(build_id)
+        if size <= after:
+            return None
+        place = (build_id, after, size)
+        if place not in self._chunks:
+            _keep(self._chunks, place, _rendered(self._service.events(build_id, after)))
+        return self._chunks[place]
+
+    def _size(self, build_id: str) -> int:
+        """As it was less than a look ago, so that readers who look at different times still read the same pieces."""
+        size, until = self._sizes.get(build_id, (0, 0.0))
+        if until <= self._clock():
+            size = self._service.journal_size(build_id)
+            _keep(self._sizes, build_id, (size, self._clock() + LOOK))
+        return size
+
+    async def _is_over(self, build_id: str, after: int) -> bool:
+        asked = self._asked.get(build_id)
+        if asked is None or asked.until <= self._clock():
+            answer = asyncio.create_task(asyncio.to_thread(_has_ended, self._service, build_id))
+            asked = _Asked(answer, self._clock() + LOOK)
+            _keep(self._asked, build_id, asked)
+        # A reader that leaves takes the answer from nobody.
+        return await asyncio.shield(asked.answer) and self._service.journal_size(build_id) <= after
 
 
-def _is_over(service: Service, build_id: str, after: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whether a build has ended, as it is being asked, and until when others may have the same answer."""
+
+    answer: asyncio.Task[bool]
+    until: float
+
+
+def _keep(memory: OrderedDict[Any, Any], key: object, value: object) -> None:
+    memory[key] = value
+    if len(memory) > CHUNKS:
+        memory.popitem(last=False)
+
+
+def _rendered(events: tuple[Event, ...]) -> Chunk | None:
+    if not events:
+        return None
+    text = "".join(f"id: {event.id}\nevent: {event.type}\ndata: {json.dumps(event.content)}\n\n" for event in events)
+    return Chunk(text.encode(), events[-1].id, events[-1].type == "end")
+
+
+def _has_ended(service: Service, build_id: str) -> bool:
     try:
-        return service.has_ended(build_id) and not service.has_more_events(build_id, after)
+        return service.has_ended(build_id)
     except BuildError as error:
         if isinstance(error.failure, RecordAbsent):  # deleted with its environment
             return True

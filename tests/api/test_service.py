@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import resource
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
 import pytest
 from starlette.testclient import TestClient
 
 from builder.api import LOOPBACK, create_app
-from tests.service import Running
+from builder.previews import Previews
+from builder.serve import open_many
+from tests.service import PATIENCE, Running
 
 
 def test_a_preview_shows_the_plan_and_its_dockerfile(service: Running) -> None:
@@ -70,6 +78,40 @@ def test_a_page_of_its_own_may_change_things(service: Running) -> None:
 def test_a_request_without_end_is_refused(service: Running) -> None:
     answer = service.http.post("/api/v1/plans", content=b" " * 1_000_001, headers={"Content-Type": "application/json"})
     assert answer.status_code == 413
+
+
+def test_previews_that_wait_for_git_keep_no_read_waiting(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = threading.Event()
+
+    def slow(previews: Previews, request: object) -> dict[str, str]:
+        assert fetched.wait(PATIENCE)
+        return {}
+
+    monkeypatch.setattr(Previews, "of", slow)
+    body = {"repository": str(service.repository)}
+    with ThreadPoolExecutor(21) as pool:
+        waiting = [pool.submit(service.http.post, "/api/v1/plans", json=body) for _ in range(20)]
+        try:
+            assert pool.submit(service.get, "/builds").result(PATIENCE / 2)["items"] is not None
+            assert not any(preview.done() for preview in waiting)
+        finally:
+            fetched.set()
+    assert all(preview.result().status_code == 200 for preview in waiting)
+
+
+def test_the_service_takes_as_many_readers_as_the_machine_allows() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] - 1, before[1]))
+        open_many()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_queueing_a_build_waits_for_no_one_who_looks_for_work(service: Running) -> None:
+    with closing(sqlite3.connect(service.directory / "state" / "service" / "queue.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_an_operator_sees_the_queue_and_the_times(service: Running) -> None:

@@ -23,10 +23,12 @@ def upgrade() -> None:
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("found_by", sa.String(), sa.Computed("lower(name || ' ' || repository)", persisted=True)),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
+        sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_environments_state"), "environments", ["state"], unique=False)
+    op.create_index("environments_by_state", "environments", ["state", "id"], unique=False)
     op.create_table(
         "builds",
         sa.Column("id", sa.String(length=36), nullable=False),

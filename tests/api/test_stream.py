@@ -1,0 +1,63 @@
+"""Many readers of one build cost what one costs, but for what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builder.api.stream import Streams
+from builder.journal import Journal
+from builder.service import Service
+from tests.service import PATIENCE, Running
+
+READERS = 50
+
+
+def counted(patch: pytest.MonkeyPatch, kind: type, name: str, calls: list[str], then: Callable[[], None]) -> None:
+    """Let a method say that it was called."""
+    method = getattr(kind, name)
+
+    def called(*rest: Any) -> Any:
+        calls.append(name)
+        result = method(*rest)
+        then()
+        return result
+
+    patch.setattr(kind, name, called)
+
+
+async def everything(streams: Streams, build_id: str, after: int = 0) -> bytes:
+    return b"".join([piece async for piece in streams.of(build_id, after)])
+
+
+async def of_many(streams: Streams, build_id: str, after: int = 0) -> list[bytes]:
+    async with asyncio.timeout(PATIENCE):
+        return await asyncio.gather(*(everything(streams, build_id, after) for _ in range(READERS)))
+
+
+def test_a_journal_is_read_once_for_all_readers_at_one_place(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = service.rebuilt(service.built(name="read-once"), fresh=True)
+    calls: list[str] = []
+    counted(monkeypatch, Journal, "after", calls, lambda: None)
+    texts = asyncio.run(of_many(Streams(service.embedded.service), build["id"]))
+    assert len(set(texts)) == 1 and texts[0].count(b"event: end") == 1
+    assert len(calls) == 1
+
+
+def test_whether_a_build_has_ended_is_asked_once_for_all_who_wait(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = service.built(name="asked-once")
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    assert service.engine.waiting.wait(PATIENCE)
+    calls: list[str] = []
+    counted(monkeypatch, Service, "has_ended", calls, service.engine.gate.set)
+    made = service.embedded.service
+    texts = asyncio.run(of_many(Streams(made), build["id"], made.journal_size(build["id"])))
+    assert len(set(texts)) == 1 and texts[0].count(b"event: end") == 1
+    assert len(calls) == 1
