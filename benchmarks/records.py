@@ -82,8 +82,8 @@ def _build(id: str, environment_id: str, number: int) -> dict[str, Any]:
     failed = number % 20 == 0
     return {
         "id": id, "environment_id": environment_id, "state": "failed" if failed else "succeeded", "reason": "asked",
-        "asked_by": "", "asked": asdict(Asked()), "inputs": KEY, "turn": 1, "commit": KEY[:40], "key": KEY, "strategy": "pip",
-        "created_at": NOW, "started_at": NOW, "finished_at": NOW, "steps": STEPS,
+        "asked_by": "", "asked": asdict(Asked()), "inputs": KEY, "turn": 1, "commit": KEY[:40], "key": KEY,
+        "strategy": "pip", "created_at": NOW, "started_at": NOW, "finished_at": NOW, "steps": STEPS,
         "explanation": EXPLANATION if failed else None, "outcome": "nothing that matters changed",
         "version": None if failed else 2, "cancelling": False,
     }  # fmt: skip
