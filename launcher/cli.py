@@ -16,7 +16,7 @@ from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
 
 if TYPE_CHECKING:
-    from launcher.records import Session, SessionRequest
+    from launcher.records import Instance, SessionRequest
     from launcher.sessions import Probe, Runtime
 
 FOLLOWED = 3_600.0
@@ -104,7 +104,7 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
     try:
         _print_address(session, as_json)
         note("Ctrl-C ends the session.")
-        now: Session | None = session
+        now: Instance | None = session
         while now and now.state == "running":
             now = runtime.wait(session.name, FOLLOWED)
         if now and now.exit_code:
@@ -174,7 +174,7 @@ def serve(installation: Installation, /, host: str, port: int, state: Path | Non
 main.add_command(remote)
 
 
-def _print_address(session: Session, as_json: bool) -> None:
+def _print_address(session: Instance, as_json: bool) -> None:
     if as_json:
         emit(session.to_json(with_token=True))
     else:
@@ -260,7 +260,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _state(session: Session) -> str:
+def _state(session: Instance) -> str:
     return session.state if session.exit_code is None else f"ended ({session.exit_code})"
 
 

@@ -41,7 +41,7 @@ class SessionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Instance:
     """A session as its runtime knows it."""
 
     name: str

@@ -15,7 +15,7 @@ from typing import Any
 from builder.failures.asked import EngineUnavailable, ImageAbsent
 from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError
-from launcher.records import PORT, Session, SessionRequest
+from launcher.records import PORT, Instance, SessionRequest
 
 COMMAND_TIME = 60
 """Seconds that a docker command may take."""
@@ -36,7 +36,7 @@ WORK = "/home/user/work"
 class DockerRuntime:
     """Sessions in an engine that this machine's loopback address reaches."""
 
-    def start(self, request: SessionRequest) -> Session:
+    def start(self, request: SessionRequest) -> Instance:
         container = PREFIX + request.name
         try:
             _docker("volume", "create", f"--label={LABEL}={request.name}", "--", container)
@@ -61,7 +61,7 @@ class DockerRuntime:
             raise BuildError(EngineUnavailable(f"the container {container} is gone at once"))
         return session
 
-    def get(self, name: str) -> Session | None:
+    def get(self, name: str) -> Instance | None:
         try:
             return _session(json.loads(_docker("container", "inspect", "--", PREFIX + name))[0])
         except DockerFailed as failed:
@@ -69,12 +69,12 @@ class DockerRuntime:
                 return None
             raise BuildError(EngineUnavailable(str(failed)[:500])) from None
 
-    def list(self) -> tuple[Session, ...]:
+    def list(self) -> tuple[Instance, ...]:
         listed = _checked("container", "ls", "--all", f"--filter=label={LABEL}", f'--format={{{{.Label "{LABEL}"}}}}')
         found = (self.get(name) for name in listed.split())
         return tuple(sorted((s for s in found if s), key=lambda session: session.started, reverse=True))
 
-    def wait(self, name: str, seconds: float) -> Session | None:
+    def wait(self, name: str, seconds: float) -> Instance | None:
         try:
             _docker("container", "wait", "--", PREFIX + name, timeout=seconds)
         except TimedOut:
@@ -176,12 +176,12 @@ def _labels(request: SessionRequest) -> tuple[str, ...]:
     return tuple(f"--label={name}={value}" for name, value in labels.items())
 
 
-def _session(found: Mapping[str, Any]) -> Session:
+def _session(found: Mapping[str, Any]) -> Instance:
     labels, state = found["Config"]["Labels"], found["State"]
     variables = dict(variable.partition("=")[::2] for variable in found["Config"]["Env"])
     published = (found["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp") or ()
     running = bool(state["Running"])
-    return Session(
+    return Instance(
         name=labels[LABEL],
         image=labels[f"{LABEL}.image"],
         frontend=labels[f"{LABEL}.frontend"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from builder.failures.asked import ImageAbsent
 from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError, Engine
-from launcher.records import Session, SessionRequest
+from launcher.records import Instance, SessionRequest
 
 
 @dataclass(slots=True)
@@ -23,12 +23,12 @@ class FakeRuntime:
     requests: list[SessionRequest] = field(default_factory=list)
     work: set[str] = field(default_factory=set)
     """Names whose work directory is there."""
-    _sessions: dict[str, Session] = field(default_factory=dict)
+    _sessions: dict[str, Instance] = field(default_factory=dict)
     _lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
     """Notified when a session starts, ends or is removed."""
 
-    def start(self, request: SessionRequest) -> Session:
+    def start(self, request: SessionRequest) -> Instance:
         if request.name in self._sessions:
             raise BuildError(SessionExists(request.name))
         if self.engine.inspect(request.image) is None:
@@ -41,18 +41,18 @@ class FakeRuntime:
         with self.changed:
             self.requests.append(request)
             self.work.add(request.name)
-            session = Session(request.name, request.image, frontend, "running", time.time(), url, request.token)
+            session = Instance(request.name, request.image, frontend, "running", time.time(), url, request.token)
             self._sessions[request.name] = session
             self.changed.notify_all()
         return session
 
-    def get(self, name: str) -> Session | None:
+    def get(self, name: str) -> Instance | None:
         return self._sessions.get(name)
 
-    def list(self) -> tuple[Session, ...]:
+    def list(self) -> tuple[Instance, ...]:
         return tuple(reversed(self._sessions.values()))
 
-    def wait(self, name: str, seconds: float) -> Session | None:
+    def wait(self, name: str, seconds: float) -> Instance | None:
         with self.changed:
             self.changed.wait_for(lambda: name not in self._sessions or self._sessions[name].state == "ended", seconds)
             return self._sessions.get(name)

@@ -14,7 +14,7 @@ from builder.failures.served import PortTaken, SessionEnded, SessionExists
 from builder.fake_engine import FakeEngine
 from builder.service import BuildError
 from builder.settings import load
-from launcher.records import Session, SessionRequest
+from launcher.records import Instance, SessionRequest
 from launcher.runtimes.docker import DockerRuntime
 from launcher.runtimes.fake import FakeRuntime
 from launcher.sessions import Probe, Runtime, answers, open_session
@@ -48,7 +48,7 @@ class World:
         wanted = SessionRequest(name or self.name, image or self.image, "none", ("sh", "-c", SERVE), "/lab/", "a-token")
         return replace(wanted, port=port, keeps_work=keeps_work)
 
-    def open(self, request: SessionRequest | None = None) -> Session:
+    def open(self, request: SessionRequest | None = None) -> Instance:
         return open_session(request or self.request(), self.runtime, BOUND, self.probe)
 
 
