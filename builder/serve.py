@@ -8,12 +8,13 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from builder.api import LOOPBACK, create_app
-from builder.embedded import embedded
+from builder.embedded import Embedded, embedded
 from builder.failures.served import PortTaken
 from builder.queue import build_in_hand
 from builder.service import BuildError, Engine, Settings
@@ -21,6 +22,10 @@ from builder.worker import Runner
 
 FAREWELL = 2
 """Seconds that open streams have when the service ends; their readers go on with the next one."""
+
+
+Compose = Callable[[Embedded, frozenset[str]], AbstractContextManager[ASGIApp]]
+"""Makes the application of a service that runs and the names that it answers to, for as long as it is served."""
 
 
 @contextmanager
@@ -46,14 +51,15 @@ def serve(
     host: str,
     listening: socket.socket,
     ready: Callable[[str], None],
+    compose: Compose = lambda running, hosts: nullcontext(create_app(running, hosts)),
 ) -> None:
     """Serve until a signal ends it; `ready` gets the address once requests are answered."""
     log_as_json()
     everywhere = host in ("", "0.0.0.0", "::")
     hosts = frozenset({"*"}) if everywhere else LOOPBACK | {host.lower()}
-    with embedded(settings, engine, runner) as running:
+    with embedded(settings, engine, runner) as running, compose(running, hosts) as app:
         config = uvicorn.Config(
-            create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,
         )  # fmt: skip
         name = f"[{host}]" if ":" in host else host

@@ -56,6 +56,11 @@ class Store:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for records of others beside these; `launchyard_writes` marks what will write."""
+        return self._engine
+
     def close(self) -> None:
         self._engine.dispose()
 

@@ -32,9 +32,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if "*" not in self._hosts and _name(f"//{host}") not in self._hosts:
+        if not is_ours(host, self._hosts):
             await problem(HostForeign(f"Host: {host[:200]}"))(scope, receive, send)
-        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers, host):
+        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers, host):
             await problem(HostForeign(f"Origin: {headers.get('origin', 'unknown')[:200]}"))(scope, receive, send)
         elif "transfer-encoding" in headers or int(headers.get("content-length") or 0) > MAX_BODY:
             places = (("Content-Length", f"needed, {MAX_BODY:,} at most"),)
@@ -43,15 +43,21 @@ class Guard:
             await self._app(scope, receive, send)
 
 
+def is_ours(host: str, hosts: frozenset[str]) -> bool:
+    """Whether a Host header is one of the names that the service answers to."""
+    return "*" in hosts or _name(f"//{host}") in hosts
+
+
+def from_elsewhere(headers: Headers, host: str) -> bool:
+    """Whether a request comes from another site's page."""
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+
+
 def _name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
     except ValueError:
         return None
-
-
-def _from_elsewhere(headers: Headers, host: str) -> bool:
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
