@@ -22,6 +22,9 @@ STATUS = {
     served.RevisionStale: 412,
     served.RequestInvalid: 422,
     served.HostForeign: 403,
+    served.SessionGuarded: 403,
+    served.SessionClosed: 409,
+    served.SessionsFull: 429,
 }
 """Where who is to blame is not enough to choose a status by."""
 
