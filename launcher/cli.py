@@ -155,20 +155,22 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
 @click.option("--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that it remembers in.")
 @click.pass_obj
 def serve(installation: Installation, /, host: str, port: int, state: Path | None) -> None:
-    """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
+    """Build and launch on demand, with a page and an API: one process, SQLite and a state directory.
 
-    It goes on with the builds that were under way when it last ended. There are no passwords: by
-    default it answers to programs of this machine only.
+    It goes on with the builds and the sessions that there were when it last ended. There are no
+    passwords: by default it answers to programs of this machine only.
     """
     from dataclasses import replace
 
     from builder.serve import listen, serve
     from builder.worker import ProcessRunner
+    from launcher.serve import composed
 
     builder = installation.builder
     settings = replace(builder.settings, state_dir=str(state.resolve())) if state else builder.settings
     with listen(host, port) as socket:
-        serve(settings, builder.engine, ProcessRunner(), host, socket, lambda address: click.echo(address))
+        compose = composed(settings, builder.engine, installation.runtime, installation.probe)
+        serve(settings, builder.engine, ProcessRunner(), host, socket, lambda address: click.echo(address), compose)
 
 
 main.add_command(remote)
@@ -186,7 +188,7 @@ def _session_request(
 ) -> SessionRequest:
     """Build what has to be built, and say how its session is to be."""
     from builder.settings import Settings
-    from launcher.records import SessionRequest
+    from launcher.records import Resources, SessionRequest
     from launcher.sessions import base_path_of, new_name, new_token
 
     base_path = base_path_of(asked["base_path"])
@@ -206,8 +208,9 @@ def _session_request(
         base_path=base_path,
         token=asked["token"] or new_token(),
         port=asked["port"],
-        memory=asked["memory"] or settings.limits.session_memory,
-        processes=settings.limits.session_processes,
+        resources=Resources(
+            memory=asked["memory"] or settings.limits.session_memory, processes=settings.limits.session_processes
+        ),
         keeps_work=name is not None,
         **place,
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from builder.failures.served import SessionAbsent, SessionEnded, SessionExists
 from builder.service import BuildError
-from launcher.records import PORT, Instance, SessionRequest
+from launcher.records import PORT, Instance, SessionRequest, Usage
 
 PROBE_TIME = 5.0
 """Seconds that one request to a session may take."""
@@ -54,6 +54,10 @@ class Runtime(Protocol):
 
     def logs(self, name: str, lines: int) -> tuple[str, ...]:
         """The last lines that a session printed; none where there is no session."""
+        ...
+
+    def usage(self, name: str) -> Usage | None:
+        """What a session uses at this moment; None where none runs."""
         ...
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:
