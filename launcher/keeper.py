@@ -18,7 +18,7 @@ from builder.failures.served import SessionEnded, SessionOutOfMemory
 from builder.service import BuildError, Settings
 from launcher.activity import REPORTS, Activity, reported
 from launcher.records import OPEN, Instance, Session, SessionRequest, SessionState
-from launcher.sessions import SHOWN, Probe, Runtime, answers
+from launcher.sessions import SHOWN, Probe, Runtime, answers, without_token
 from launcher.store import LauncherStore
 
 BUSY = 0.2
@@ -227,7 +227,7 @@ class Keeper:
         return SessionEnded(f"ended with exit code {instance.exit_code}", lines)
 
     def _lines(self, session: Session) -> tuple[str, ...]:
-        return self._runtime.logs(session.name, KEPT_LINES)
+        return without_token(self._runtime.logs(session.name, KEPT_LINES), session)
 
     def _is_late(self, session: Session) -> bool:
         return session.state == "starting" and _now() > session.begun_at + timedelta(seconds=self.start_time)

@@ -16,7 +16,7 @@ from builder.service import Builder, BuildError, NewEnvironment, Service, Settin
 from launcher.frontends import PRESETS, check_command, command_of
 from launcher.keeper import Keeper
 from launcher.records import OPEN, PORT, Frontend, Launcher, Resources, Session, SessionRequest, SessionState, Usage
-from launcher.sessions import Runtime, new_token
+from launcher.sessions import Runtime, new_token, without_token
 from launcher.store import LauncherStore, NewSession
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]")
@@ -109,6 +109,10 @@ class Launchers:
     def launchers(self, *, search: str = "", after: str | None = None, limit: int = 50) -> Page[Launcher]:
         return self._store.launchers(search=search, after=after, limit=limit)
 
+    def launchers_of(self, environment_id: str) -> tuple[Launcher, ...]:
+        """Those that launch an environment."""
+        return self._store.launchers_of(environment_id)
+
     def change(
         self, id: str, changes: Mapping[str, Any], secrets: Mapping[str, str | None], revision: int | None = None
     ) -> Launcher:
@@ -179,7 +183,7 @@ class Launchers:
     def log(self, id: str) -> tuple[str, ...]:
         """What a session printed last."""
         session = self._store.session(id)
-        return session.lines or self._runtime.logs(session.name, LINES)
+        return session.lines or without_token(self._runtime.logs(session.name, LINES), session)
 
     def usage(self, id: str) -> Usage | None:
         """What a session uses now; None while it does not run."""

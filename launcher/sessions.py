@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from builder.failures.served import SessionAbsent, SessionEnded, SessionExists
 from builder.service import BuildError
-from launcher.records import PORT, Instance, SessionRequest, Usage
+from launcher.records import PORT, Instance, Session, SessionRequest, Usage
 
 PROBE_TIME = 5.0
 """Seconds that one request to a session may take."""
@@ -101,6 +101,11 @@ def end_session(name: str, runtime: Runtime, *, delete_work: bool = False) -> No
 def ended(session: Instance, runtime: Runtime) -> SessionEnded:
     """The failure of a session that has ended by itself."""
     return SessionEnded(f"ended with exit code {session.exit_code}", runtime.logs(session.name, SHOWN))
+
+
+def without_token(lines: tuple[str, ...], session: Session) -> tuple[str, ...]:
+    """What a session printed, without what opens it: its start script says the whole address."""
+    return tuple(line.replace(session.token, "…") for line in lines)
 
 
 def new_token() -> str:

@@ -72,11 +72,13 @@ def test_paused_session_goes_on_at_the_same_address_with_the_same_work(service: 
 
 def test_session_whose_program_ends_says_with_which_words(service: Launching, launcher: Any) -> None:
     session = service.launched(launcher)
-    service.runtime.finish(service.instance(session), 3, "Traceback", "KeyError: 'tide'")
+    said = (f"open http://127.0.0.1:8888/?token={session['token']}", "KeyError: 'tide'")
+    service.runtime.finish(service.instance(session), 3, *said)
     failed = service.in_state(session["id"], "failed")
     assert failed["explanation"]["title"] == "The session ended with exit code 3"
-    assert failed["explanation"]["seen"] == "Traceback\nKeyError: 'tide'"
-    assert service.http.get(f"/api/v1/sessions/{session['id']}/log").text == "Traceback\nKeyError: 'tide'\n"
+    shown = "open http://127.0.0.1:8888/?token=…\nKeyError: 'tide'"
+    assert failed["explanation"]["seen"] == shown, "its token is not shown"
+    assert service.http.get(f"/api/v1/sessions/{session['id']}/log").text == f"{shown}\n"
     assert service.runtime.get(service.instance(session)) is None
 
 
