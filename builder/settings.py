@@ -103,6 +103,9 @@ class Sessions:
     """Seconds without activity after which a session is stopped, where its launcher says nothing."""
     at_once: int = 100
     """Sessions that are not stopped."""
+    host: str = ""
+    """A second name of the service, under which sessions open, so that they are a foreign site to its page. On loopback
+    that is localhost, and 127.0.0.1 is the page's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
 from builder.api.guard import from_elsewhere, is_ours
-from builder.api.problems import problem
 from builder.failures.served import HostForeign, SessionClosed, SessionGuarded
 from builder.service import BuildError
 from launcher.activity import Activity
 from launcher.frontends import PRESETS
+from launcher.places import Places
 from launcher.records import OPEN, Session
 
 PATH = re.compile(r"/sessions/([0-9a-f-]{36})(/.*)?", re.DOTALL)
@@ -49,6 +49,9 @@ MAX_MESSAGE = 64_000_000
 
 OPENING = 10.0
 """Seconds in which a session accepts a websocket."""
+
+CLOSING = 1.0
+"""Seconds in which a session says its farewell to a websocket."""
 
 # RFC 9110, 7.6.1, and what the proxy says itself
 HOP_BY_HOP = frozenset(
@@ -73,27 +76,30 @@ class Proxy:
         find: Callable[[str], Session],
         traffic: Activity,
         hosts: frozenset[str],
-        refuse: Refuse = lambda failure, headers: problem(failure),
+        places: Places,
+        refuse: Refuse,
     ) -> None:
         self._app = app
         self._find = find
         self._traffic = traffic
         self._hosts = hosts
+        self._places = places
         self._refuse = refuse
         self._known: dict[str, tuple[Session, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=200)
-            transport = httpx2.AsyncHTTPTransport(limits=limits)
-            async with httpx2.AsyncClient(transport=transport, timeout=TIMES, trust_env=False) as self._client:
-                await self._app(scope, receive, send)
+            await self._live(scope, receive, send)
             return
         found = PATH.fullmatch(scope["path"])
+        headers = Headers(scope=scope)
+        instead = self._places.instead(headers, of_session=found is not None)
+        if instead is not None:
+            await _answered(self._moved(scope, headers, instead), scope, receive, send)
+            return
         if found is None:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
         try:
             session = await self._session(found[1])
             self._check(scope, headers, session)
@@ -105,6 +111,28 @@ class Proxy:
         else:
             answer = _opened(scope, session) or await self._passed(Request(scope, receive), session)
             await answer(scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the client of sessions be there for as long as the application is."""
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=200)
+        transport = httpx2.AsyncHTTPTransport(limits=limits)
+        self._client = httpx2.AsyncClient(transport=transport, timeout=TIMES, trust_env=False)
+
+        async def ending(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):  # said last: no turn of the loop may follow it
+                await self._client.aclose()
+            await send(message)
+
+        await self._app(scope, receive, ending)
+
+    def _moved(self, scope: Scope, headers: Headers, host: str) -> Response:
+        """The answer to what is asked under the other name: to a person, the way; to a page's script, nothing."""
+        is_read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        if not (host and is_read and headers.get("sec-fetch-mode") == "navigate" and is_ours(host, self._hosts)):
+            return self._refuse(HostForeign(f"Host: {headers.get('host', '')[:200]}"), headers)
+        query = scope["query_string"].decode("latin-1")
+        path = scope["raw_path"].decode("latin-1").partition("?")[0]
+        return RedirectResponse(f"{scope['scheme']}://{host}{path}{'?' if query else ''}{query}", 307)
 
     async def _session(self, id: str) -> Session:
         session, until = self._known.get(id, (None, 0.0))
@@ -161,12 +189,16 @@ class Proxy:
                 compression=None,
                 max_size=MAX_MESSAGE,
                 open_timeout=OPENING,
+                close_timeout=CLOSING,
                 proxy=None,
             ) as inside:
                 await browser.accept(inside.subprotocol)
                 await self._relay(browser, inside, session)
         except (OSError, TimeoutError, InvalidHandshake):
-            await browser.close(1013)
+            with suppress(WebSocketDisconnect):
+                await browser.close(1013)
+        except WebSocketDisconnect:  # the browser has left before it was let in
+            return
 
     async def _relay(self, browser: WebSocket, inside: ClientConnection, session: Session) -> None:
         """Pass messages both ways, until either side closes."""
@@ -176,6 +208,9 @@ class Proxy:
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # the service ends: there is no time for a farewell
+            inside.transport.abort()
+            raise
         finally:
             for way in ways:
                 way.cancel()

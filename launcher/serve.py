@@ -12,10 +12,12 @@ from builder.embedded import Embedded
 from builder.serve import Compose
 from builder.service import Builder, Engine, Settings
 from launcher.api import add_launchers
+from launcher.places import Places
 from launcher.proxy import Proxy
 from launcher.service import Launchers
 from launcher.sessions import Probe, Runtime, answers
 from launcher.store import LauncherStore
+from launcher.web import add_pages, refuse
 
 
 @contextmanager
@@ -36,11 +38,14 @@ def launching(
         service.keeper.stop()
 
 
-def application(running: Embedded, launchers: Launchers, hosts: frozenset[str]) -> ASGIApp:
-    """All that the service answers to the names in `hosts`."""
+def application(running: Embedded, launchers: Launchers, hosts: frozenset[str], sessions_host: str = "") -> ASGIApp:
+    """All that the service answers to the names in `hosts`, and with sessions under a name of their own."""
+    places = Places(sessions_host)
+    hosts = hosts | ({sessions_host.partition(":")[0].lower()} if sessions_host else set())
     app = create_app(running, hosts)
     add_launchers(app, launchers)
-    return Proxy(app, launchers.session, launchers.keeper.traffic, hosts)
+    add_pages(app, places)
+    return Proxy(app, launchers.session, launchers.keeper.traffic, hosts, places, refuse)
 
 
 def composed(settings: Settings, engine: Engine, runtime: Runtime, probe: Probe) -> Compose:
@@ -49,6 +54,6 @@ def composed(settings: Settings, engine: Engine, runtime: Runtime, probe: Probe)
     @contextmanager
     def compose(running: Embedded, hosts: frozenset[str]) -> Iterator[ASGIApp]:
         with launching(running, settings, engine, runtime, probe) as launchers:
-            yield application(running, launchers, hosts)
+            yield application(running, launchers, hosts, settings.sessions.host)
 
     return compose

@@ -127,9 +127,9 @@ class World:
 
     def open(self, path: str = "", **rest: Any) -> ClientConnection:
         headers = rest.pop("headers", self.cookie)
-        return connect(
-            self.url(path).replace("http", "ws", 1), additional_headers=headers, proxy=None, max_size=4_000_000, **rest
-        )
+        address = self.url(path).replace("http", "ws", 1)
+        opened: ClientConnection = connect(address, additional_headers=headers, proxy=None, max_size=4_000_000, **rest)
+        return opened
 
     def of(self, frontend: str, command: list[str]) -> World:
         """The same service with a session of another frontend."""
@@ -143,7 +143,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with (
         listening(UPSTREAM) as place,
         launching_service(tmp_path_factory.mktemp("proxy"), engine, ServingRuntime(engine, place=place)) as service,
-        listening(application(service.embedded, service.launchers, frozenset({"127.0.0.1"}))) as address,
+        listening(application(service.embedded, service.launchers, frozenset({"127.0.0.1", "localhost"}))) as address,
     ):
         service.launchers.keeper.probe = lambda url: True
         yield World(service, address, service.launched(service.launcher(name="proxied")))
@@ -264,6 +264,27 @@ def test_websocket_that_the_session_refuses_is_refused(world: World) -> None:
 def test_another_sites_page_asks_nothing_of_a_session(world: World, headers: dict[str, str]) -> None:
     answer = httpx2.post(world.url("api"), headers={**world.cookie, **headers})
     assert (answer.status_code, answer.json()["code"]) == (403, "host-foreign")
+
+
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+NAVIGATES = {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"}
+
+
+def test_script_in_a_session_asks_nothing_of_the_service(world: World) -> None:
+    under_sessions = {"Host": world.address.removeprefix("http://").replace("127.0.0.1", "localhost")}
+    for path in ("/api/v1/launchers", "/", "/launch", f"/api/v1/sessions/{world.session['id']}"):
+        answer = httpx2.get(f"{world.address}{path}", headers={**BROWSER, **under_sessions})
+        assert (answer.status_code, answer.json()["code"]) == (403, "host-foreign")
+    moved = httpx2.get(f"{world.address}/launchers/tides?x=1", headers={**NAVIGATES, **under_sessions})
+    assert (moved.status_code, moved.headers["Location"]) == (307, f"{world.address}/launchers/tides?x=1")
+
+
+def test_session_opens_under_the_name_of_sessions_alone(world: World) -> None:
+    assert world.get("api", **BROWSER).status_code == 403
+    moved = world.get("lab?token=t", **NAVIGATES)
+    there = world.url("lab?token=t").replace("127.0.0.1", "localhost")
+    assert (moved.status_code, moved.headers["Location"]) == (307, there)
+    assert world.get("api", **BROWSER, Host=there.split("/")[2]).status_code == 200
 
 
 def test_session_answers_under_the_services_names_only(world: World) -> None:
