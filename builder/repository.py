@@ -39,6 +39,8 @@ from detectors.source import MAX_FILE, Entry, Kind
 MAX_TREE = 5_000_000
 """Bytes of git's list of one directory that are read: some 130,000 names."""
 
+MAX_REFS = 1_000
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _KINDS: dict[bytes, Kind] = {b"40000": "directory", b"120000": "symlink", b"160000": "submodule"}
 _TREE_ENTRY = re.compile(rb"([0-7]{5,6}) ([^/\0]+)\0(.{20})", re.DOTALL)
@@ -158,6 +160,22 @@ def open_commit(address: Address, ref: str | None, settings: Settings, *, worktr
     if address.local:
         return _open_local(address.local, ref, settings, worktree)
     return _open_remote(address, ref, settings)
+
+
+def refs(address: Address, settings: Settings) -> tuple[str, ...]:
+    """Branches and then tags, MAX_REFS at the most. Raises what `open_commit` raises of an address."""
+    environ = _without_network(settings) if address.local else environment(settings, address.resolution)
+    asked: tuple[str, ...] = ("ls-remote", "--heads", "--tags", "--refs", "--", address.url)
+    if address.local:
+        form = "--format=%(objectname)\t%(refname)"  # as ls-remote has it
+        asked = ("-C", str(address.local), "for-each-ref", form, "--", "refs/heads", "refs/tags")
+    try:
+        found = _listed(run(*asked, settings=settings, environ=environ))
+    except GitFailed as failed:
+        if address.local:
+            raise BuildError(_local_failure(address.local, "HEAD", str(failed), settings)) from None
+        raise BuildError(_remote_failure(address.url, None, str(failed), settings)) from None
+    return tuple(name.split("/", 2)[2] for name in sorted(found))[:MAX_REFS]
 
 
 def _open_local(path: Path, ref: str | None, settings: Settings, worktree: bool) -> Commit:

@@ -10,12 +10,13 @@ import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from builder.api import LOOPBACK, create_app
-from builder.embedded import Role, embedded
+from builder.embedded import Embedded, Role, embedded
 from builder.failures.served import PortTaken
 from builder.queue import build_in_hand
 from builder.service import BuildError, Engine, Settings
@@ -23,6 +24,10 @@ from builder.worker import Runner
 
 FAREWELL = 2
 """Seconds that open streams have when the service ends; their readers go on with the next one."""
+
+
+Compose = Callable[[Embedded, frozenset[str]], AbstractContextManager[ASGIApp]]
+"""Makes the application of a service that runs and the names that it answers to, for as long as it is served."""
 
 
 @contextmanager
@@ -49,14 +54,15 @@ def serve(
     host: str,
     listening: socket.socket,
     ready: Callable[[str], None],
+    compose: Compose = lambda running, hosts: nullcontext(create_app(running, hosts)),
 ) -> None:
     """Serve until a signal ends it; `ready` gets the address once requests are answered."""
     log_as_json()
     open_many()
     hosts = LOOPBACK | {name.lower() for name in (host or "0.0.0.0", *settings.hosts)}
-    with embedded(settings, engine, runner, role) as running:
+    with embedded(settings, engine, runner, role) as running, compose(running, hosts) as app:
         config = uvicorn.Config(
-            create_app(running, hosts), log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,
         )  # fmt: skip
         # What is there by now stays: a look through all of it for garbage would hold up every answer.

@@ -174,6 +174,12 @@ class Service:
         )  # fmt: skip
         return self._previews.of(Request(new.repository, new.ref, options, choices.frontend))
 
+    def refs(self, repository: str) -> tuple[str, ...]:
+        """Branches and tags of a repository."""
+        from builder.repository import refs
+
+        return refs(parse(repository, self._settings, allow_local=self._settings.allow_local), self._settings)
+
     # Environments
 
     def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:

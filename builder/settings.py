@@ -88,6 +88,27 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """Sessions that the service opens."""
+
+    classes: Mapping[str, Mapping[str, float]] = field(
+        default_factory=lambda: {
+            "small": {"cpus": 1, "memory": 2_000_000_000},
+            "medium": {"cpus": 2, "memory": 4_000_000_000},
+        }
+    )
+    """What a session may use, by the name that people choose: "cpus", "memory" in bytes, "gpus". The first is the
+    default."""
+    idle_limit: int = 43_200
+    """Seconds without activity after which a session is stopped, where its launcher says nothing."""
+    at_once: int = 100
+    """Sessions that are not stopped."""
+    host: str = ""
+    """A second name of the service, under which sessions open, so that they are a foreign site to its page. On loopback
+    that is localhost, and 127.0.0.1 is the page's."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of it. `launchyard.toml` has the same shape; a variable is LAUNCHYARD_ and the name, `__` between levels."""
 
@@ -120,6 +141,7 @@ class Settings:
     conda: Conda = field(default_factory=Conda)
     vscodium: Vscodium = field(default_factory=Vscodium)
     limits: Limits = field(default_factory=Limits)
+    sessions: Sessions = field(default_factory=Sessions)
 
 
 NOT_SETTINGS = ("CONFIG", "DEBUG", "ENGINE_DIR", "SERVER")

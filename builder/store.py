@@ -74,6 +74,11 @@ class Store:
         except OperationalError as error:
             raise BuildError(database_failure(error)) from None
 
+    @property
+    def engine(self) -> sa.Engine:
+        """The database, for records of others beside these; `launchyard_begin` says how a transaction begins."""
+        return self._engine
+
     def close(self) -> None:
         self._engine.dispose()
 

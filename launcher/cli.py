@@ -16,7 +16,7 @@ from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
 
 if TYPE_CHECKING:
-    from launcher.records import Session, SessionRequest
+    from launcher.records import Instance, SessionRequest
     from launcher.sessions import Probe, Runtime
 
 FOLLOWED = 3_600.0
@@ -104,7 +104,7 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
     try:
         _print_address(session, as_json)
         note("Ctrl-C ends the session.")
-        now: Session | None = session
+        now: Instance | None = session
         while now and now.state == "running":
             now = runtime.wait(session.name, FOLLOWED)
         if now and now.exit_code:
@@ -164,13 +164,14 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
 def serve(
     installation: Installation, /, host: str, port: int, state: Path | None, role: Literal["all", "api", "worker"]
 ) -> None:
-    """Build on demand behind an API, and remember it: one process, SQLite and a state directory.
+    """Build and launch on demand, with a page and an API: one process, SQLite and a state directory.
 
-    It goes on with the builds that were under way when it last ended. There are no passwords: by
-    default it answers to programs of this machine only. With another --host it answers to names that
-    the setting `hosts` has.
+    It goes on with the builds and the sessions that there were when it last ended. There are no
+    passwords: by default it answers to programs of this machine only. With another --host it answers
+    to names that the setting `hosts` has.
 
-    With LAUNCHYARD_DATABASE, many processes on the same database and state directory are one service.
+    With LAUNCHYARD_DATABASE, many processes on the same database and state directory are one service;
+    the page and sessions are with the one that does everything.
     """
     import gc
 
@@ -178,17 +179,21 @@ def serve(
 
     from builder.serve import listen, serve
     from builder.worker import ProcessRunner
+    from launcher.serve import composed
 
     builder = installation.builder
     settings = settings_at(builder.settings, state)
     with listen(host, port) as socket:
-        serve(settings, builder.engine, ProcessRunner(), role, host, socket, lambda address: click.echo(address))
+        compose = composed(settings, builder.engine, installation.runtime, installation.probe)
+        serve(
+            settings, builder.engine, ProcessRunner(), role, host, socket, lambda address: click.echo(address), compose
+        )
 
 
 main.add_command(remote)
 
 
-def _print_address(session: Session, as_json: bool) -> None:
+def _print_address(session: Instance, as_json: bool) -> None:
     if as_json:
         emit(session.to_json(with_token=True))
     else:
@@ -200,7 +205,7 @@ def _session_request(
 ) -> SessionRequest:
     """Build what has to be built, and say how its session is to be."""
     from builder.settings import Settings
-    from launcher.records import SessionRequest
+    from launcher.records import Resources, SessionRequest
     from launcher.sessions import base_path_of, new_name, new_token
 
     base_path = base_path_of(asked["base_path"])
@@ -220,8 +225,9 @@ def _session_request(
         base_path=base_path,
         token=asked["token"] or new_token(),
         port=asked["port"],
-        memory=asked["memory"] or settings.limits.session_memory,
-        processes=settings.limits.session_processes,
+        resources=Resources(
+            memory=asked["memory"] or settings.limits.session_memory, processes=settings.limits.session_processes
+        ),
         keeps_work=name is not None,
         **place,
     )
@@ -274,7 +280,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _state(session: Session) -> str:
+def _state(session: Instance) -> str:
     return session.state if session.exit_code is None else f"ended ({session.exit_code})"
 
 

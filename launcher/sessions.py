@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from builder.failures.served import SessionAbsent, SessionEnded, SessionExists
 from builder.service import BuildError
-from launcher.records import PORT, Session, SessionRequest
+from launcher.records import PORT, Instance, Session, SessionRequest, Usage
 
 PROBE_TIME = 5.0
 """Seconds that one request to a session may take."""
@@ -33,27 +33,31 @@ BASE_PATH = re.compile(r"/?([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?/?")
 class Runtime(Protocol):
     """Runs sessions. Each method raises BuildError, with EngineUnavailable when nothing answers."""
 
-    def start(self, request: SessionRequest) -> Session:
+    def start(self, request: SessionRequest) -> Instance:
         """Start a session and return at once; it may not answer yet.
 
         Raises SessionExists, PortTaken, ImageAbsent; leaves nothing behind then.
         """
         ...
 
-    def get(self, name: str) -> Session | None:
+    def get(self, name: str) -> Instance | None:
         """The session of a name, also one that has ended; None for none."""
         ...
 
-    def list(self) -> tuple[Session, ...]:
+    def list(self) -> tuple[Instance, ...]:
         """All sessions, the newest first."""
         ...
 
-    def wait(self, name: str, seconds: float) -> Session | None:
+    def wait(self, name: str, seconds: float) -> Instance | None:
         """The session, as soon as it has ended, or as it is after so many seconds; None when there is none."""
         ...
 
     def logs(self, name: str, lines: int) -> tuple[str, ...]:
         """The last lines that a session printed; none where there is no session."""
+        ...
+
+    def usage(self, name: str) -> Usage | None:
+        """What a session uses at this moment; None where none runs."""
         ...
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:
@@ -68,7 +72,7 @@ Probe = Callable[[str], bool]
 """Whether something answers at an address."""
 
 
-def open_session(request: SessionRequest, runtime: Runtime, seconds: float, probe: Probe | None = None) -> Session:
+def open_session(request: SessionRequest, runtime: Runtime, seconds: float, probe: Probe | None = None) -> Instance:
     """Start a session and wait until it answers, `seconds` at most.
 
     One that ends or does not answer is removed again, as it is when the waiting is interrupted.
@@ -94,9 +98,14 @@ def end_session(name: str, runtime: Runtime, *, delete_work: bool = False) -> No
     runtime.stop(name, delete_work=delete_work)
 
 
-def ended(session: Session, runtime: Runtime) -> SessionEnded:
+def ended(session: Instance, runtime: Runtime) -> SessionEnded:
     """The failure of a session that has ended by itself."""
     return SessionEnded(f"ended with exit code {session.exit_code}", runtime.logs(session.name, SHOWN))
+
+
+def without_token(lines: tuple[str, ...], session: Session) -> tuple[str, ...]:
+    """What a session printed, without what opens it: its start script says the whole address."""
+    return tuple(line.replace(session.token, "…") for line in lines)
 
 
 def new_token() -> str:
@@ -138,7 +147,7 @@ def answers(url: str) -> bool:
         connection.close()
 
 
-def _ready(session: Session, runtime: Runtime, deadline: float, seconds: float, probe: Probe) -> Session:
+def _ready(session: Instance, runtime: Runtime, deadline: float, seconds: float, probe: Probe) -> Instance:
     while True:
         if probe(session.url):
             return session

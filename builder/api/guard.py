@@ -30,7 +30,6 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self._app = app
         self._hosts = hosts
-        self._everywhere = bool(hosts & EVERYWHERE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,9 +37,9 @@ class Guard:
             return
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._is_own(host):
+        if not is_ours(host, self._hosts):
             await problem(HostForeign(f"Host: {host[:200]}"))(scope, receive, send)
-        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and _from_elsewhere(headers, host):
+        elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers, host):
             await problem(HostForeign(f"Origin: {headers.get('origin', 'unknown')[:200]}"))(scope, receive, send)
         elif "transfer-encoding" in headers or int(headers.get("content-length") or 0) > MAX_BODY:
             places = (("Content-Length", f"needed, {MAX_BODY:,} at most"),)
@@ -48,9 +47,19 @@ class Guard:
         else:
             await self._app(scope, receive, send)
 
-    def _is_own(self, host: str) -> bool:
-        name = _name(f"//{host}")
-        return "*" in self._hosts or name in self._hosts or (self._everywhere and _is_address(name or ""))
+
+def is_ours(host: str, hosts: frozenset[str]) -> bool:
+    """Whether a Host header is one of the names that the service answers to."""
+    name = _name(f"//{host}")
+    return "*" in hosts or name in hosts or bool(hosts & EVERYWHERE and name and _is_address(name))
+
+
+def from_elsewhere(headers: Headers, host: str) -> bool:
+    """Whether a request comes from another site's page."""
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
 
 
 def _name(address: str) -> str | None:
@@ -66,10 +75,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _from_elsewhere(headers: Headers, host: str) -> bool:
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return True
-    origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()

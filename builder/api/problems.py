@@ -26,6 +26,9 @@ STATUS = {
     served.RevisionStale: 412,
     served.RequestInvalid: 422,
     served.HostForeign: 403,
+    served.SessionGuarded: 403,
+    served.SessionClosed: 409,
+    served.SessionsFull: 429,
 }
 """Where who is to blame is not enough to choose a status by."""
 
@@ -41,8 +44,11 @@ log = logging.getLogger("launchyard")
 
 def problem(failure: object, status: int | None = None) -> JSONResponse:
     """A failure as an answer."""
-    explanation = explain(failure)
-    return _answer(explanation, status or STATUS.get(type(failure), explanation.blame.status))
+    return _answer(explain(failure), status or status_of(failure))
+
+
+def status_of(failure: object) -> int:
+    return STATUS.get(type(failure), explain(failure).blame.status)
 
 
 def _answer(explanation: Explanation, status: int) -> JSONResponse:

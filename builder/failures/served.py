@@ -39,13 +39,14 @@ class RecordAbsent:
     """The service remembers no such thing."""
 
     what: str
-    """"environment", "build" or "version"."""
+    """"environment", "build", "version", "launcher" or "session"."""
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class NameTaken:
     name: str
+    what: str = "environment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +142,63 @@ class StateTaken:
     """Another service works on the same state directory."""
 
     directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherInvalid:
+    """A launcher that cannot be as it is asked for."""
+
+    places: tuple[tuple[str, str], ...]
+    """(member, what is wrong with it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMissing:
+    """A frontend that runs something of the repository's, and is not told what."""
+
+    frontend: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesAbsent:
+    """A class of resources that the operator has not set up."""
+
+    name: str
+    existing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendDiffers:
+    """An image that holds another frontend than the launcher opens."""
+
+    reference: str
+    frontend: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsFull:
+    """As many sessions as the installation allows at once."""
+
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOutOfMemory:
+    """A session that was ended because it wanted more memory than it may have."""
+
+    memory: int
+    """Bytes that it may have."""
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """A session that does not answer, for it is not running."""
+
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGuarded:
+    """A session that is asked for without its token."""

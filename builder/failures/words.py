@@ -62,10 +62,13 @@ from builder.failures.built import (
 from builder.failures.served import (
     BackupInvalid,
     BuilderLost,
+    CommandMissing,
     DatabaseAway,
     DatabaseNeeded,
+    FrontendDiffers,
     HostForeign,
     KindAbsent,
+    LauncherInvalid,
     NameTaken,
     NotEmpty,
     NothingRemembered,
@@ -73,20 +76,26 @@ from builder.failures.served import (
     PortTaken,
     RecordAbsent,
     RequestInvalid,
+    ResourcesAbsent,
     RevisionStale,
     ServiceUnreachable,
     SessionAbsent,
+    SessionClosed,
     SessionEnded,
     SessionExists,
+    SessionGuarded,
+    SessionOutOfMemory,
+    SessionsFull,
     StateTaken,
 )
+from builder.quantities import size_in_words
 from detectors import failures as detected
 
 Words = tuple[str, str, tuple[str, ...], Blame]
 
 
 def words(failure: object) -> Words:
-    for of in (_of_repository, _of_address, _of_packages, _of_conda, _of_machine, _of_image, _of_service):
+    for of in (_of_repository, _of_address, _of_packages, _of_conda, _of_machine, _of_image, _of_service, _of_launcher):
         found = of(failure)
         if found is not None:
             return found
@@ -1024,9 +1033,9 @@ def _of_service(failure: object) -> Words | None:
             )
         case NameTaken():
             return (
-                f"There is an environment {failure.name} already",
+                f"There is {'an' if failure.what == 'environment' else 'a'} {failure.what} {failure.name} already",
                 failure.name,
-                ("Choose another name, or change the environment that has it.",),
+                (f"Choose another name, or change the {failure.what} that has it.",),
                 Blame.USAGE,
             )
         case NoVersionYet():
@@ -1124,6 +1133,77 @@ def _of_service(failure: object) -> Words | None:
                 "Another service works on this state directory",
                 failure.directory,
                 ("Stop that one first, or give another directory with --state.",),
+                Blame.USAGE,
+            )
+    return None
+
+
+def _of_launcher(failure: object) -> Words | None:
+    match failure:
+        case LauncherInvalid():
+            return (
+                "The launcher cannot be so",
+                "\n".join(f"{place}: {problem}" for place, problem in failure.places),
+                ("Correct what is named above.",),
+                Blame.USAGE,
+            )
+        case CommandMissing(frontend="command"):
+            return (
+                "The launcher says nothing to run",
+                "command: empty",
+                ("Give the command, with {port}, {ip} and {base_path} for where it is to listen.",),
+                Blame.USAGE,
+            )
+        case CommandMissing():
+            return (
+                f"{failure.frontend.capitalize()} is not told which script to run",
+                "command: its first word is to be the script's path in the repository",
+                ("Give the path of the script, such as app.py.",),
+                Blame.USAGE,
+            )
+        case ResourcesAbsent():
+            return (
+                f"There are no resources called {failure.name}",
+                f"There are: {', '.join(failure.existing)}",
+                (f"Choose {failure.existing[0]}." if failure.existing else "Set up sessions.classes.",),
+                Blame.USAGE,
+            )
+        case FrontendDiffers():
+            return (
+                f"The image holds {failure.frontend}, not {failure.wanted}",
+                failure.reference,
+                (f"Choose {failure.frontend} here, or build with --frontend {failure.wanted}.",),
+                Blame.USAGE,
+            )
+        case SessionsFull():
+            return (
+                "No further session can start now",
+                f"{failure.limit} are running or paused; more are not allowed at once",
+                ("Stop one that nobody needs; the operator sets the limit, sessions.at_once.",),
+                Blame.OUTSIDE,
+            )
+        case SessionOutOfMemory():
+            return (
+                "The session ran out of memory",
+                "\n".join((f"It may use {size_in_words(failure.memory)}", *failure.lines)),
+                (
+                    "Choose larger resources for the launcher, and launch again: the work directory is kept.",
+                    "Or load less at once: a part of the data, smaller types, one notebook at a time.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case SessionClosed():
+            return (
+                f"The session is {failure.state}",
+                "It does not answer now",
+                ("Resume it, or launch a new one, on the page of its launcher: the work directory is kept.",),
+                Blame.USAGE,
+            )
+        case SessionGuarded():
+            return (
+                "The session opens with its own token",
+                "The address has no token, or not this session's",
+                ("Open it from the page of its launcher.",),
                 Blame.USAGE,
             )
     return None

@@ -1,4 +1,5 @@
-"""The Runtime that the docker command talks to: a session is a container, its work directory a volume."""
+"""The Runtime that the docker command talks to: a session is a container in a network of its own, its work directory a
+volume. It may write to that, to its home directory and to /tmp, and to nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import Any
 from builder.failures.asked import EngineUnavailable, ImageAbsent
 from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError
-from launcher.records import PORT, Session, SessionRequest
+from launcher.records import PORT, Instance, Resources, SessionRequest, Usage
 
 COMMAND_TIME = 60
 """Seconds that a docker command may take."""
@@ -25,27 +26,32 @@ STOP_TIME = 10
 
 LABEL = "io.launchyard.session"
 PREFIX = "launchyard-session-"
-"""What names of containers and volumes start with."""
+"""What names of containers, volumes and networks start with."""
 
 REPOSITORY = "/run/repository"
 """Where a session finds a repository of this machine, read-only."""
 
-WORK = "/home/user/work"
+HOME = "/home/user"
+WORK = f"{HOME}/work"
+
+USER = "1000:1000"
+"""Whom a session runs as, whatever its image says."""
 
 
 class DockerRuntime:
     """Sessions in an engine that this machine's loopback address reaches."""
 
-    def start(self, request: SessionRequest) -> Session:
+    def start(self, request: SessionRequest) -> Instance:
         container = PREFIX + request.name
         try:
             _docker("volume", "create", f"--label={LABEL}={request.name}", "--", container)
+            self._connect(container, request.name)
             with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:
                 environment = Path(scratch, "environment")
                 environment.touch(mode=0o600)
                 environment.write_text("".join(f"{name}={value}\n" for name, value in _environment(request).items()))
                 how = ("--detach", "--pull=never", f"--name={container}", f"--env-file={environment}")
-                where = (*_limits(request), *_places(request), *_labels(request))
+                where = (*_limits(request.resources), *_places(request), *_labels(request))
                 _docker("run", *how, *where, "--", request.image, *request.command)
         except BaseException as error:
             failure = _failure(error, request) if isinstance(error, DockerFailed) else None
@@ -61,20 +67,15 @@ class DockerRuntime:
             raise BuildError(EngineUnavailable(f"the container {container} is gone at once"))
         return session
 
-    def get(self, name: str) -> Session | None:
-        try:
-            return _session(json.loads(_docker("container", "inspect", "--", PREFIX + name))[0])
-        except DockerFailed as failed:
-            if _is_absent(failed):
-                return None
-            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+    def get(self, name: str) -> Instance | None:
+        found = _inspected(PREFIX + name)
+        return found[0] if found else None
 
-    def list(self) -> tuple[Session, ...]:
-        listed = _checked("container", "ls", "--all", f"--filter=label={LABEL}", f'--format={{{{.Label "{LABEL}"}}}}')
-        found = (self.get(name) for name in listed.split())
-        return tuple(sorted((s for s in found if s), key=lambda session: session.started, reverse=True))
+    def list(self) -> tuple[Instance, ...]:
+        ids = _checked("container", "ls", "--all", "--quiet", f"--filter=label={LABEL}").split()
+        return tuple(sorted(_inspected(*ids), key=lambda session: session.started, reverse=True)) if ids else ()
 
-    def wait(self, name: str, seconds: float) -> Session | None:
+    def wait(self, name: str, seconds: float) -> Instance | None:
         try:
             _docker("container", "wait", "--", PREFIX + name, timeout=seconds)
         except TimedOut:
@@ -90,6 +91,18 @@ class DockerRuntime:
         except DockerFailed:
             return ()
         return tuple((done.stdout + done.stderr).decode(errors="replace").splitlines())[-lines:]
+
+    def usage(self, name: str) -> Usage | None:
+        try:
+            said = json.loads(_docker("container", "stats", "--no-stream", "--format=json", "--", PREFIX + name))
+        except DockerFailed as failed:
+            if _is_absent(failed):
+                return None
+            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+        if said["PIDs"] in ("0", "--"):
+            return None
+        memory, limit = (_bytes(part) for part in said["MemUsage"].split("/"))
+        return Usage(float(said["CPUPerc"].rstrip("%")) / 100, memory, limit, int(said["PIDs"]))
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:
         container = PREFIX + name
@@ -114,15 +127,28 @@ class DockerRuntime:
                 return None
             raise BuildError(EngineUnavailable(str(failed)[:500])) from None
 
+    def _connect(self, network: str, name: str) -> None:
+        """Make a session's network, unless a start that was cut off has left it."""
+        try:
+            _docker("network", "create", "--driver=bridge", f"--label={LABEL}={name}", network)
+        except DockerFailed as failed:
+            if "already exists" not in str(failed):
+                raise
+
     def _remove(self, container: str) -> None:
         _unless_absent("container", "rm", "--force", "--volumes", "--", container)
+        _unless_absent("network", "rm", container)
 
     def _delete_work(self, volume: str) -> None:
         _unless_absent("volume", "rm", "--force", "--", volume)
 
 
 class DockerFailed(Exception):
-    """A docker command ended with an error; holds what it printed."""
+    """A docker command ended with an error; holds what it said, and what it printed all the same."""
+
+    def __init__(self, said: str, output: str = "") -> None:
+        super().__init__(said)
+        self.output = output
 
 
 class TimedOut(DockerFailed):
@@ -142,27 +168,36 @@ def _environment(request: SessionRequest) -> dict[str, str]:
         variables["LAUNCHYARD_REPOSITORY"] = repository
         variables["LAUNCHYARD_COMMIT"] = request.commit
         variables["LAUNCHYARD_REF"] = request.ref
-    return variables
+    return {**request.variables, **variables}
 
 
-def _limits(request: SessionRequest) -> tuple[str, ...]:
+def _limits(resources: Resources) -> tuple[str, ...]:
     return (
-        f"--memory={request.memory}",
-        f"--memory-swap={request.memory}",
-        f"--pids-limit={request.processes}",
+        *((f"--cpus={resources.cpus}",) if resources.cpus else ()),
+        f"--memory={resources.memory}",
+        f"--memory-swap={resources.memory}",
+        *((f"--gpus={resources.gpus}",) if resources.gpus else ()),
+        f"--pids-limit={resources.processes}",
+        f"--user={USER}",
         "--cap-drop=ALL",
         "--security-opt=no-new-privileges",
+        "--read-only",
+        f"--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size={resources.memory}",  # counts as the session's memory
         "--log-driver=local",  # of bounded size, unlike the default
     )
 
 
 def _places(request: SessionRequest) -> tuple[str, ...]:
-    published = f"--publish=127.0.0.1:{request.port or ''}:{PORT}"
-    work = f"--mount=type=volume,src={PREFIX}{request.name},dst={WORK}"
+    places = (
+        f"--network={PREFIX}{request.name}",
+        f"--publish=127.0.0.1:{request.port or ''}:{PORT}",
+        f"--mount=type=volume,dst={HOME}",  # starts with what the image has there, and goes with the container
+        f"--mount=type=volume,src={PREFIX}{request.name},dst={WORK}",
+    )
     if not request.directory:
-        return published, work
+        return places
     source = str(request.directory).replace('"', '""')  # the option's value is a line of CSV
-    return published, work, f'--mount=type=bind,"src={source}",dst={REPOSITORY},readonly'
+    return *places, f'--mount=type=bind,"src={source}",dst={REPOSITORY},readonly'
 
 
 def _labels(request: SessionRequest) -> tuple[str, ...]:
@@ -172,16 +207,17 @@ def _labels(request: SessionRequest) -> tuple[str, ...]:
         f"{LABEL}.base-path": request.base_path,
         f"{LABEL}.image": request.image,
         f"{LABEL}.keeps-work": "true" if request.keeps_work else "false",
+        f"{LABEL}.owner": request.owner,
     }
     return tuple(f"--label={name}={value}" for name, value in labels.items())
 
 
-def _session(found: Mapping[str, Any]) -> Session:
+def _session(found: Mapping[str, Any]) -> Instance:
     labels, state = found["Config"]["Labels"], found["State"]
     variables = dict(variable.partition("=")[::2] for variable in found["Config"]["Env"])
     published = (found["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp") or ()
     running = bool(state["Running"])
-    return Session(
+    return Instance(
         name=labels[LABEL],
         image=labels[f"{LABEL}.image"],
         frontend=labels[f"{LABEL}.frontend"],
@@ -190,7 +226,26 @@ def _session(found: Mapping[str, Any]) -> Session:
         url=f"http://127.0.0.1:{published[0]['HostPort']}{labels[f'{LABEL}.base-path']}" if published else "",
         token=variables.get("LAUNCHYARD_TOKEN", ""),
         exit_code=None if running else state["ExitCode"],
+        exhausted=not running and bool(state["OOMKilled"]),
+        owner=labels.get(f"{LABEL}.owner", ""),
     )
+
+
+def _inspected(*containers: str) -> tuple[Instance, ...]:
+    """The sessions of containers; those that are gone are left out."""
+    try:
+        found = _docker("container", "inspect", "--", *containers)
+    except DockerFailed as failed:
+        if not _is_absent(failed):
+            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+        found = failed.output
+    return tuple(_session(each) for each in json.loads(found or "[]"))
+
+
+def _bytes(text: str) -> int:
+    """Bytes of "11.88MiB"."""
+    found = re.fullmatch(r"\s*([\d.]+)([KMGT]?)i?B\s*", text)
+    return int(float(found[1]) * 1_024 ** " KMGT".index(found[2] or " ")) if found else 0
 
 
 def _seconds(text: str) -> float:
@@ -211,7 +266,8 @@ def _failure(failed: DockerFailed, request: SessionRequest) -> object:
 
 
 def _is_absent(failed: DockerFailed) -> bool:
-    return re.search(r"no such (container|volume)|is already in progress", str(failed), re.IGNORECASE) is not None
+    gone = r"no such (container|volume)|network \S+ not found|is already in progress"
+    return re.search(gone, str(failed), re.IGNORECASE) is not None
 
 
 def _unless_absent(*arguments: str) -> None:
@@ -248,5 +304,6 @@ def _run(*arguments: str, timeout: float = COMMAND_TIME) -> subprocess.Completed
     except subprocess.TimeoutExpired:
         raise TimedOut(f"docker {arguments[0]} did not answer within {timeout:.0f} s") from None
     if done.returncode:
-        raise DockerFailed(done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}")
+        said = done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}"
+        raise DockerFailed(said, done.stdout.decode(errors="replace"))
     return done

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from builder.failures.asked import ImageAbsent
 from builder.failures.served import PortTaken, SessionExists
 from builder.service import BuildError, Engine
-from launcher.records import Session, SessionRequest
+from launcher.records import Instance, SessionRequest, Usage
 
 
 @dataclass(slots=True)
@@ -23,12 +23,12 @@ class FakeRuntime:
     requests: list[SessionRequest] = field(default_factory=list)
     work: set[str] = field(default_factory=set)
     """Names whose work directory is there."""
-    _sessions: dict[str, Session] = field(default_factory=dict)
+    _sessions: dict[str, Instance] = field(default_factory=dict)
     _lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
     """Notified when a session starts, ends or is removed."""
 
-    def start(self, request: SessionRequest) -> Session:
+    def start(self, request: SessionRequest) -> Instance:
         if request.name in self._sessions:
             raise BuildError(SessionExists(request.name))
         if self.engine.inspect(request.image) is None:
@@ -41,24 +41,33 @@ class FakeRuntime:
         with self.changed:
             self.requests.append(request)
             self.work.add(request.name)
-            session = Session(request.name, request.image, frontend, "running", time.time(), url, request.token)
+            session = Instance(
+                request.name, request.image, frontend, "running", time.time(), url, request.token, owner=request.owner
+            )
             self._sessions[request.name] = session
             self.changed.notify_all()
         return session
 
-    def get(self, name: str) -> Session | None:
+    def get(self, name: str) -> Instance | None:
         return self._sessions.get(name)
 
-    def list(self) -> tuple[Session, ...]:
+    def list(self) -> tuple[Instance, ...]:
         return tuple(reversed(self._sessions.values()))
 
-    def wait(self, name: str, seconds: float) -> Session | None:
+    def wait(self, name: str, seconds: float) -> Instance | None:
         with self.changed:
             self.changed.wait_for(lambda: name not in self._sessions or self._sessions[name].state == "ended", seconds)
             return self._sessions.get(name)
 
     def logs(self, name: str, lines: int) -> tuple[str, ...]:
         return self._lines.get(name, ())[-lines:]
+
+    def usage(self, name: str) -> Usage | None:
+        session = self._sessions.get(name)
+        if session is None or session.state == "ended":
+            return None
+        resources = next(request.resources for request in reversed(self.requests) if request.name == name)
+        return Usage(0.0, 1_000_000, resources.memory, 1)
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:
         with self.changed:
@@ -73,9 +82,10 @@ class FakeRuntime:
         """The probe of sessions that are only made up."""
         return self.ready and any(s.url == url and s.state == "running" for s in self._sessions.values())
 
-    def finish(self, name: str, exit_code: int, *lines: str) -> None:
-        """Let what runs in a session end by itself, with its last words."""
+    def finish(self, name: str, exit_code: int, *lines: str, exhausted: bool = False) -> None:
+        """Let what runs in a session end by itself, or for want of memory, with its last words."""
         with self.changed:
-            self._sessions[name] = replace(self._sessions[name], state="ended", exit_code=exit_code)
+            ended = replace(self._sessions[name], state="ended", exit_code=exit_code, exhausted=exhausted)
+            self._sessions[name] = ended
             self._lines[name] = lines
             self.changed.notify_all()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -27,3 +30,17 @@ def browser_page() -> Iterator[Page]:
         page.set_default_timeout(60_000)
         yield page
         browser.close()
+
+
+Made = TypeVar("Made")
+
+
+@contextmanager
+def elsewhere(context: AbstractContextManager[Made]) -> Iterator[Made]:
+    """A context that is entered and left in another thread: a service, whose queue bears no event loop beside it."""
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(context.__enter__).result()
+        try:
+            yield made
+        finally:
+            thread.submit(context.__exit__, None, None, None).result()

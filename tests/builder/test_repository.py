@@ -10,7 +10,7 @@ import pytest
 
 from builder.address import parse
 from builder.failures.asked import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
-from builder.repository import Commit, open_commit
+from builder.repository import Commit, open_commit, refs
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.source import find, read, walk
@@ -131,3 +131,18 @@ def test_a_link_out_of_the_repository_leads_nowhere(make_repository: MakeReposit
     assert read(source, "inside/tides.py") == "HIGH = 1\n"
     with pytest.raises(BuildError):
         find(source, "out")
+
+
+def test_branches_and_tags_are_listed_of_a_local_repository_and_of_a_remote_one(
+    make_repository: MakeRepository, forge: str, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    git(repository, "branch", "work/in-progress")
+    git(repository, "tag", "--annotate", "--message=one", "v1")
+    host = "/".join(forge.split("/", 3)[:3])
+    settings = replace(Settings(), allowed_hosts=(host,))
+    for address in (str(repository), f"{forge}/repository"):
+        assert refs(parse(address, settings, allow_local=True), settings) == ("main", "work/in-progress", "v1")
+    with pytest.raises(BuildError) as caught:
+        refs(parse(f"{forge}/absent", settings, allow_local=True), settings)
+    assert isinstance(caught.value.failure, RepositoryUnavailable)

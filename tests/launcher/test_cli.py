@@ -56,7 +56,10 @@ def test_run_builds_and_prints_an_address_with_its_token(launchyard: Launchyard,
     assert request.image == launchyard.ok("build", six).strip()
     assert (request.directory, request.repository) == (six, "")
     assert re.fullmatch("[0-9a-f]{40}", request.commit)
-    assert (request.memory, request.processes) == (Limits().session_memory, Limits().session_processes)
+    assert (request.resources.memory, request.resources.processes) == (
+        Limits().session_memory,
+        Limits().session_processes,
+    )
 
 
 def test_run_takes_an_image_that_launchyard_built(launchyard: Launchyard, six: Path) -> None:
@@ -64,7 +67,7 @@ def test_run_takes_an_image_that_launchyard_built(launchyard: Launchyard, six: P
     said = launchyard.ok("run", image, "--detach", "--port", 9000, "--token", "open-sesame", "--memory", "2g")
     assert said == "http://127.0.0.1:9000/?token=open-sesame\n"
     request = launchyard.runtime.requests[0]
-    assert (request.image, request.memory, request.directory) == (image, 2_000_000_000, None)
+    assert (request.image, request.resources.memory, request.directory) == (image, 2_000_000_000, None)
 
 
 def test_run_refuses_an_image_of_somebody_elses(launchyard: Launchyard) -> None:

@@ -14,7 +14,7 @@ from builder.failures.served import PortTaken, SessionEnded, SessionExists
 from builder.fake_engine import FakeEngine
 from builder.service import BuildError
 from builder.settings import load
-from launcher.records import Session, SessionRequest
+from launcher.records import Instance, Resources, SessionRequest
 from launcher.runtimes.docker import DockerRuntime
 from launcher.runtimes.fake import FakeRuntime
 from launcher.sessions import Probe, Runtime, answers, open_session
@@ -48,7 +48,7 @@ class World:
         wanted = SessionRequest(name or self.name, image or self.image, "none", ("sh", "-c", SERVE), "/lab/", "a-token")
         return replace(wanted, port=port, keeps_work=keeps_work)
 
-    def open(self, request: SessionRequest | None = None) -> Session:
+    def open(self, request: SessionRequest | None = None) -> Instance:
         return open_session(request or self.request(), self.runtime, BOUND, self.probe)
 
 
@@ -158,6 +158,22 @@ def test_session_that_ends_before_it_answers_is_explained_and_removed(world: Wor
     assert failure(world, world.request()) == SessionEnded("ended with exit code 3", ("all done",))
     assert world.runtime.get(world.name) is None
     assert not world.has_work(world.name)
+
+
+def test_use_of_a_running_session_is_known_and_that_of_an_ended_one_is_not(world: World) -> None:
+    assert world.runtime.usage(world.name) is None
+    world.open(replace(world.request(), resources=Resources(memory=500_000_000)))
+    usage = world.runtime.usage(world.name)
+    assert usage and usage.memory > 0 and usage.processes >= 1
+    assert abs(usage.memory_limit - 500_000_000) < 5_000_000
+    world.finish(world.name)
+    world.runtime.wait(world.name, BOUND)
+    assert world.runtime.usage(world.name) is None
+
+
+def test_session_is_known_as_its_owners(world: World) -> None:
+    world.open(replace(world.request(), owner="service-a"))
+    assert [i.owner for i in world.runtime.list() if i.name == world.name] == ["service-a"]
 
 
 def test_port_that_another_session_has_is_taken(world: World) -> None:

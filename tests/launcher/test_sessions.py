@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from launcher.records import Session, SessionRequest
+from launcher.records import Instance, SessionRequest
 from launcher.sessions import NAME, answers, base_path_of, new_name, new_token, with_places
 
 
@@ -42,7 +42,7 @@ def test_new_token_can_stand_in_an_address() -> None:
 
 @pytest.mark.parametrize(("frontend", "query"), [("jupyterlab", "?token=t"), ("vscodium", "?tkn=t"), ("none", "")])
 def test_address_has_the_token_as_its_frontend_calls_it(frontend: str, query: str) -> None:
-    session = Session("tides", "lab/tides", frontend, "running", 0, "http://127.0.0.1:9000/x/", "t")
+    session = Instance("tides", "lab/tides", frontend, "running", 0, "http://127.0.0.1:9000/x/", "t")
     assert session.address == f"http://127.0.0.1:9000/x/{query}"
     assert "token='t'" not in repr(session)
     assert session.to_json()["address"] == "http://127.0.0.1:9000/x/"

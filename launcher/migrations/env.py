@@ -1,0 +1,14 @@
+"""How Alembic runs here: on the connection that the store gives it."""
+
+from alembic import context
+
+from launcher.schema import METADATA, VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    version_table=VERSION_TABLE,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,57 @@
+"""Home: launchers with their state, what runs, what was built."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from builder.failures.served import RecordAbsent
+from builder.records import Environment
+from builder.service import BuildError, Service
+from launcher.records import LIVE, Launcher
+from launcher.service import Launchers
+from launcher.web.page import TheBuilder, TheLaunchers, render
+
+router = APIRouter()
+
+BUILDS = 6
+"""Recent ones that are shown."""
+
+Search = Annotated[str, Query(max_length=63)]
+Cursor = Annotated[str | None, Query(max_length=36)]
+
+
+@router.get("/")
+def home(launchers: TheLaunchers, builder: TheBuilder, search: Search = "", cursor: Cursor = None) -> Response:
+    page = launchers.launchers(search=search, after=cursor)
+    live = launchers.sessions(states=LIVE, limit=200).items
+    builds = () if cursor or search else builder.builds(limit=BUILDS).items
+    return render(
+        "home.html.j2",
+        search=search,
+        rows=[(launcher, environment_of(launcher, builder)) for launcher in page.items],
+        next=page.next,
+        live={launcher.id: [s for s in live if s.launcher_id == launcher.id] for launcher in page.items},
+        sessions=[(session, launchers.launcher(session.launcher_id)) for session in live[:20]],
+        builds=[(build, name_of(build.environment_id, launchers, builder)) for build in builds],
+    )
+
+
+def environment_of(launcher: Launcher, builder: Service) -> Environment | None:
+    """None where a launcher is of an image, or its environment was deleted."""
+    if launcher.environment_id is None:
+        return None
+    try:
+        return builder.environment(launcher.environment_id)
+    except BuildError as error:
+        if isinstance(error.failure, RecordAbsent):
+            return None
+        raise
+
+
+def name_of(environment_id: str, launchers: Launchers, builder: Service) -> str:
+    """What people know an environment by: its launcher, where it has one."""
+    of_it = launchers.launchers_of(environment_id)
+    return of_it[0].name if of_it else builder.environment(environment_id).name

@@ -1,0 +1,129 @@
+"""A launcher: its state at a glance, Launch, Rebuild, its sessions and what it is set to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from builder.failures import Explanation, explain
+from builder.records import Asked, Environment, Version
+from builder.service import BuildError, NewEnvironment, Service
+from launcher.records import Launcher
+from launcher.service import Launchers
+from launcher.web.create import variables_of, words_of
+from launcher.web.home import environment_of
+from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
+
+router = APIRouter(prefix="/launchers/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How what is launched stands to what its repository has now."""
+
+    state: Literal["fresh", "newer", "stale", "unknown"]
+    """"newer": there are commits that change nothing in the environment."""
+    commit: str = ""
+    failure: Explanation | None = None
+
+
+@router.get("")
+def launcher(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    return render("launcher.html.j2", failure=None, **_shown(name, launchers, builder))
+
+
+@router.get("/actions")
+def actions(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    """Launch and Rebuild, once it is known how fresh the image is: that asks the repository's host."""
+    found = launchers.named(name)
+    environment = environment_of(found, builder)
+    return render(
+        "parts/actions.html.j2", launcher=found, environment=environment, fresh=_freshness(found, environment, builder)
+    )
+
+
+@router.post("/launch")
+def launch(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    try:
+        session = launchers.launch(launchers.named(name).id)
+    except BuildError as error:
+        return failed(error, "launcher.html.j2", 409, **_shown(name, launchers, builder))
+    return go(f"/launchers/{name}/sessions/{session.id}?open=1")
+
+
+@router.post("/rebuild")
+def rebuild(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    environment = environment_of(launchers.named(name), builder)
+    if environment is None:
+        return go(f"/launchers/{name}")
+    build, _ = builder.rebuild(environment.id, Asked(fresh="fresh" in form))
+    return go(f"/builds/{build.id}")
+
+
+@router.post("/change")
+def change(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    found = launchers.named(name)
+    try:
+        minutes = form.get("idle_minutes", "")
+        changed = launchers.change(
+            found.id,
+            {
+                "name": form.get("name", found.name),
+                "resources": form.get("resources", found.resources),
+                "command": words_of(form.get("command", "")),
+                "variables": variables_of(form.get("variables", "")),
+                "idle_limit": int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 7 else None,
+            },
+            {
+                **{secret: None for secret in found.secrets if f"forget-{secret}" in form},
+                **variables_of(form.get("secrets", "")),
+            },
+        )
+    except BuildError as error:
+        return failed(error, "launcher.html.j2", **_shown(name, launchers, builder))
+    return go(f"/launchers/{changed.name}")
+
+
+@router.post("/delete")
+def delete(name: str, launchers: TheLaunchers) -> Response:
+    launchers.delete(launchers.named(name).id)
+    return go("/")
+
+
+def _shown(name: str, launchers: Launchers, builder: Service) -> dict[str, Any]:
+    found = launchers.named(name)
+    environment = environment_of(found, builder)
+    return {
+        "launcher": found,
+        "environment": environment,
+        "version": launched_version(found, environment, builder),
+        "builds": builder.builds(environment_id=environment.id, limit=5).items if environment else (),
+        "sessions": launchers.sessions(launcher_id=found.id, limit=10).items,
+        "classes": launchers.resources(),
+    }
+
+
+def launched_version(launcher: Launcher, environment: Environment | None, builder: Service) -> Version | None:
+    """The version that a session gets now."""
+    number = launcher.version or (environment and environment.current_version)
+    return builder.version(environment.id, number) if environment and number else None
+
+
+def _freshness(launcher: Launcher, environment: Environment | None, builder: Service) -> Freshness:
+    version = launched_version(launcher, environment, builder)
+    if environment is None or version is None:
+        return Freshness("unknown")
+    options = environment.options
+    try:
+        plan = builder.preview(
+            NewEnvironment(environment.repository, None, environment.ref, environment.subdir, options)
+        )
+    except BuildError as error:
+        return Freshness("unknown", failure=explain(error.failure))
+    commit = str(plan["repository"]["commit"])
+    if plan["key"] != version.key:
+        return Freshness("stale", commit)
+    return Freshness("newer" if commit != version.commit else "fresh", commit)

@@ -1,0 +1,55 @@
+"""A session on its way, and what it uses and prints."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from launcher.places import Places
+from launcher.records import OPEN
+from launcher.web.page import TheLaunchers, go, render
+
+router = APIRouter(prefix="/launchers/{name}/sessions/{session_id}")
+
+
+@router.get("")
+def session(request: Request, name: str, session_id: str, launchers: TheLaunchers, open: bool = False) -> Response:
+    """With `open`, its frontend is opened as soon as it answers."""
+    found = launchers.session(session_id)
+    places: Places = request.app.state.places
+    address = places.opening(request.url.scheme, request.headers.get("host", ""), found)
+    if open and found.state in OPEN and "hx-request" in request.headers:
+        return Response(headers={"HX-Redirect": address})
+    launcher = launchers.launcher(found.launcher_id)
+    return render(
+        "session.html.j2", launcher=launcher, session=found, address=address, open=open,
+        resources=launchers.resources().get(launcher.resources),
+    )  # fmt: skip
+
+
+@router.get("/usage")
+def usage(name: str, session_id: str, launchers: TheLaunchers) -> Response:
+    return render("parts/usage.html.j2", usage=launchers.usage(session_id))
+
+
+@router.get("/log")
+def log(name: str, session_id: str, launchers: TheLaunchers) -> Response:
+    return render("parts/session_log.html.j2", lines=launchers.log(session_id))
+
+
+@router.post("/stop")
+def stop(name: str, session_id: str, launchers: TheLaunchers) -> Response:
+    launchers.stop(session_id)
+    return go(f"/launchers/{name}/sessions/{session_id}")
+
+
+@router.post("/pause")
+def pause(name: str, session_id: str, launchers: TheLaunchers) -> Response:
+    launchers.pause(session_id)
+    return go(f"/launchers/{name}/sessions/{session_id}")
+
+
+@router.post("/resume")
+def resume(name: str, session_id: str, launchers: TheLaunchers) -> Response:
+    launchers.resume(session_id)
+    return go(f"/launchers/{name}/sessions/{session_id}?open=1")

@@ -1,0 +1,263 @@
+"""The page in a real browser, over an engine and a runtime in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ConsoleMessage, Page, Response, expect
+
+from launcher.serve import application
+from tests.browser.conftest import elsewhere
+from tests.launching import Launching, launching_service, listening
+
+pytestmark = pytest.mark.browser
+
+MAX_WEIGHT = 150_000
+"""Bytes of a page with all that it loads."""
+
+
+class World:
+    """A service with something on every page, and its address."""
+
+    def __init__(self, service: Launching, address: str) -> None:
+        self.service = service
+        self.address = address
+        self.launcher = service.launcher(name="tides", secrets={"KEY": "x"}, variables={"LEVEL": "7"})
+        self.session = service.launched(self.launcher)
+        environment = {"id": self.launcher["environment_id"]}
+        service.push("numpy\nsix\n")
+        assert service.rebuilt(environment)["version"] == 2
+        service.push("numpie\n")
+        self.failed = service.rebuilt(environment)
+        assert self.failed["state"] == "failed"
+        service.push("numpy\n")
+
+    def pages(self) -> dict[str, str]:
+        base = "/launchers/tides"
+        return {
+            "home": "/",
+            "home, nothing found": "/?search=nothing",
+            "create": f"/launch?repo={self.service.repository}",
+            "create, wrong": "/launch?repo=https://elsewhere.example/x",
+            "launcher": base,
+            "build": f"/builds/{self.failed['id']}",
+            "versions": f"{base}/versions",
+            "version": f"{base}/versions/2",
+            "diff": f"{base}/diff?from=1&to=2",
+            "session": f"{base}/sessions/{self.session['id']}",
+            "absent": "/launchers/nobody",
+        }
+
+
+PAGES = ("home", "home, nothing found", "create", "create, wrong", "launcher", "build", "versions", "version", "diff",
+         "session", "absent")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with (
+        elsewhere(launching_service(tmp_path_factory.mktemp("page"))) as service,
+        listening(application(service.embedded, service.launchers, frozenset({"127.0.0.1", "localhost"}))) as address,
+    ):
+        yield World(service, address)
+
+
+@pytest.fixture
+def page(browser_page: Page) -> Iterator[Page]:
+    """The package's page, of the size and colours that it began with."""
+    yield browser_page
+    browser_page.set_viewport_size({"width": 1280, "height": 800})
+    browser_page.emulate_media(color_scheme="light")
+
+
+def loaded(page: Page, address: str) -> None:
+    """Open a page, and wait for what it loads afterwards."""
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(world: World, page: Page, name: str, scheme: Any) -> None:
+    page.emulate_media(color_scheme=scheme)
+    loaded(page, world.address + world.pages()[name])
+    for details in page.locator("details").all():
+        details.evaluate("element => { element.open = true }")
+    found = Axe().run(page)
+    assert found.response["violations"] == [], found.generate_report()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_a_phone_is_light_and_breaks_no_policy(world: World, page: Page, name: str) -> None:
+    said: list[str] = []
+    weight: list[int] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        said.append(message.text)
+
+    def weigh(response: Response) -> None:
+        weight.append(len(response.body()))
+
+    page.on("console", hear)
+    page.on("response", weigh)
+    page.set_viewport_size({"width": 360, "height": 740})
+    loaded(page, world.address + world.pages()[name])
+    page.remove_listener("console", hear)
+    page.remove_listener("response", weigh)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert [text for text in said if "404" not in text] == []
+    assert 0 < sum(weight) < MAX_WEIGHT
+
+
+def test_link_is_read_as_it_is_pasted_and_a_wrong_one_says_what_to_do(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/launch")
+    page.get_by_label("Repository").fill("http://nowhere")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Repository").fill(str(world.service.repository))
+    card = page.get_by_role("region", name="What would be built")
+    expect(card).to_contain_text("3.10 default")
+    expect(card.get_by_role("listitem")).to_have_text("numpy")
+    expect(page.locator("#refs option")).to_have_attribute("value", "main")
+
+
+def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/launch")
+    page.keyboard.type(str(world.service.repository))
+    expect(page.get_by_role("region", name="What would be built")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Build of ")
+    launch = page.get_by_role("button", name="Launch")
+    expect(launch).to_be_visible()
+    launch.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Session")
+
+
+def test_build_is_watched_as_it_goes_on_and_cancelled(world: World, page: Page) -> None:
+    engine = world.service.engine
+    engine.gate.clear()
+    try:
+        made = world.service.post(
+            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.12"}}}
+        )
+        build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
+        page.goto(f"{world.address}/builds/{build['id']}")
+        expect(page.locator(".pill")).to_have_text("running")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".pill")).to_have_text("cancelled")
+    finally:
+        engine.gate.set()
+
+
+def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: Page) -> None:
+    engine = world.service.engine
+    engine.gate.clear()
+    try:
+        made = world.service.post(
+            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.13"}}}
+        )
+        build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
+        page.goto(f"{world.address}/builds/{build['id']}")
+        expect(page.locator(".pill")).to_have_text("running")
+    finally:
+        engine.gate.set()
+    expect(page.locator(".pill")).to_have_text("succeeded")
+    expect(page.get_by_role("button", name="Launch")).to_be_visible()
+    expect(page.locator(".timeline li").first).to_be_visible()
+
+
+def test_failed_build_is_explained_before_its_log_and_lines_have_addresses(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/builds/{world.failed['id']}")
+    failure, log = page.get_by_role("alert"), page.get_by_role("log")
+    expect(failure).to_contain_text("There is no package numpie")
+    assert failure.bounding_box()["y"] < log.bounding_box()["y"]  # type: ignore[index]
+    log.get_by_role("link", name="Line 1").first.click()
+    assert page.url.endswith("#L1")
+    page.get_by_label("Search the log").fill("nothing of the kind")
+    expect(log.locator(".line").first).to_be_hidden()
+    page.get_by_label("Search the log").fill("NUMPIE")
+    expect(log.locator(".line").first).to_be_visible()
+
+
+def test_versions_are_compared_and_an_older_one_is_taken_again(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/launchers/tides/versions")
+    page.get_by_role("button", name="Show the difference").click()
+    expect(page.get_by_role("row", name="numpy")).to_contain_text("2.2.2")
+    page.go_back()
+    page.get_by_role("button", name="Use v1").click()
+    expect(page.locator("li", has_text="v1").locator(".pill")).to_have_text("current")
+    page.get_by_role("button", name="Use v2").click()
+    expect(page.locator("li", has_text="v2").locator(".pill")).to_have_text("current")
+
+
+def test_rebuild_comes_first_once_the_repository_has_changed(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/launchers/tides")
+    expect(page.get_by_text("The environment has changed in the repository")).to_be_visible()
+    expect(page.get_by_role("button", name="Rebuild")).to_have_class("primary")
+
+
+def test_session_is_paused_resumed_and_stopped(world: World, page: Page) -> None:
+    session = world.service.launched(world.launcher)
+    page.goto(f"{world.address}/launchers/tides/sessions/{session['id']}")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Resume").click()
+    world.service.in_state(session["id"], "running")
+    page.goto(f"{world.address}/launchers/tides/sessions/{session['id']}")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Its work directory is kept")).to_be_visible()
+
+
+def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) -> None:
+    launcher = world.service.launcher(name="secretive", secrets={"KEY": "hunter2-hunter2"})
+    page.goto(f"{world.address}/launchers/secretive")
+    page.get_by_text("Settings").click()
+    page.get_by_label("Variables, one NAME=value a line").fill("A=1\nB=x y=z")
+    page.get_by_label("Resources").select_option("large")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_load_state()
+    assert "hunter2" not in page.content()
+    changed = world.service.get(f"/launchers/{launcher['id']}")
+    assert (changed["variables"], changed["resources"]) == ({"A": "1", "B": "x y=z"}, "large")
+    assert changed["secrets"] == ["KEY"]
+
+
+def test_launcher_is_deleted_only_after_a_question(world: World, page: Page) -> None:
+    world.service.launcher(name="doomed")
+    page.goto(f"{world.address}/launchers/doomed")
+    page.get_by_text("Settings").click()
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Delete this launcher").click()
+    assert page.url.endswith("/launchers/doomed")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Delete this launcher").click()
+    page.wait_for_url(f"{world.address}/")
+    expect(page.get_by_role("link", name="doomed")).to_have_count(0)
+
+
+def test_words_of_a_repository_are_shown_and_not_run(world: World, page: Page) -> None:
+    service = world.service
+    service.push("six\n# <script>alert(1)</script>\n<img/src=x/onerror=alert(2)>\n")
+    try:
+        page.goto(f"{world.address}/launch?repo={service.repository}&ref=%22%3E%3Cscript%3Ealert(3)%3C/script%3E")
+        page.wait_for_load_state("networkidle")
+        page.get_by_label("Branch, tag or commit").fill("main")
+        page.get_by_label("Branch, tag or commit").press("Tab")
+        expect(page.get_by_role("alert")).to_contain_text("<img")
+        assert page.locator("main script, main img").count() == 0
+    finally:
+        service.push("numpy\n")
+
+
+def test_page_works_without_a_script(world: World, browser_page: Page) -> None:
+    context = browser_page.context.browser.new_context(java_script_enabled=False)  # type: ignore[union-attr]
+    page = context.new_page()
+    try:
+        page.goto(f"{world.address}/launch?repo={world.service.repository}")
+        page.get_by_text("Options").click()
+        page.get_by_label("Name").fill("by-hand")
+        page.get_by_role("button", name="Create").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Build of by-hand")
+    finally:
+        context.close()
