@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
@@ -60,7 +61,7 @@ def add_pages(app: FastAPI, places: Places) -> None:
     for routes in (home, create, launchers, builds, versions, sessions):
         app.include_router(routes.router, include_in_schema=False)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
-    for kind in (BuildError, HTTPException):
+    for kind in (BuildError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _shown(app.exception_handlers[kind]))
     app.add_middleware(Pages)
 

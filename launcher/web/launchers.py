@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,11 +56,11 @@ def launch(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
 
 
 @router.post("/rebuild")
-def rebuild(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def rebuild(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     environment = environment_of(launchers.named(name), builder)
     if environment is None:
         return go(f"/launchers/{name}")
-    build, _ = builder.rebuild(environment.id, Asked(fresh="fresh" in form))
+    build, _ = builder.rebuild(environment.id, Asked())
     return go(f"/builds/{build.id}")
 
 
@@ -98,6 +99,7 @@ def _shown(name: str, launchers: Launchers, builder: Service) -> dict[str, Any]:
     environment = environment_of(found, builder)
     return {
         "launcher": found,
+        "command": shlex.join(found.command),
         "environment": environment,
         "version": launched_version(found, environment, builder),
         "builds": builder.builds(environment_id=environment.id, limit=5).items if environment else (),

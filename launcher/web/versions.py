@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from builder.failures.served import RecordAbsent
@@ -17,13 +17,14 @@ from launcher.web.page import TheBuilder, TheLaunchers, go, render
 
 router = APIRouter(prefix="/launchers/{name}")
 
-Number = Annotated[int, Query(ge=1, le=2**31 - 1)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,9}$")]
 
 
 @router.get("/versions")
-def versions(name: str, launchers: TheLaunchers, builder: TheBuilder, cursor: str | None = None) -> Response:
+def versions(name: str, launchers: TheLaunchers, builder: TheBuilder, cursor: Cursor = None) -> Response:
     launcher, environment = _of(name, launchers, builder)
-    page = builder.versions(environment.id, after=cursor if cursor and cursor.isdecimal() else None, limit=30)
+    page = builder.versions(environment.id, after=cursor, limit=30)
     reasons = {version.number: builder.build(version.build_id).outcome for version in page.items}
     return render(
         "versions.html.j2", launcher=launcher, environment=environment, versions=page.items, next=page.next,
@@ -32,7 +33,7 @@ def versions(name: str, launchers: TheLaunchers, builder: TheBuilder, cursor: st
 
 
 @router.get("/versions/{number}")
-def version(name: str, number: int, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def version(name: str, number: Number, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     launcher, environment = _of(name, launchers, builder)
     return render(
         "version.html.j2", launcher=launcher, environment=environment, version=builder.version(environment.id, number)
@@ -40,7 +41,7 @@ def version(name: str, number: int, launchers: TheLaunchers, builder: TheBuilder
 
 
 @router.post("/versions/{number}/use")
-def use(name: str, number: int, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def use(name: str, number: Number, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Roll back, or forward."""
     _, environment = _of(name, launchers, builder)
     builder.roll_back(environment.id, number)

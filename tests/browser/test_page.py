@@ -210,7 +210,10 @@ def test_session_is_paused_resumed_and_stopped(world: World, page: Page) -> None
 
 
 def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) -> None:
-    launcher = world.service.launcher(name="secretive", secrets={"KEY": "hunter2-hunter2"})
+    words = ["serve", "--title=High and low", "{port}"]
+    launcher = world.service.launcher(
+        name="secretive", frontend="command", command=words, secrets={"KEY": "hunter2-hunter2"}
+    )
     page.goto(f"{world.address}/launchers/secretive")
     page.get_by_text("Settings").click()
     page.get_by_label("Variables, one NAME=value a line").fill("A=1\nB=x y=z")
@@ -220,7 +223,7 @@ def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) ->
     assert "hunter2" not in page.content()
     changed = world.service.get(f"/launchers/{launcher['id']}")
     assert (changed["variables"], changed["resources"]) == ({"A": "1", "B": "x y=z"}, "large")
-    assert changed["secrets"] == ["KEY"]
+    assert (changed["secrets"], changed["command"]) == (["KEY"], words)
 
 
 def test_launcher_is_deleted_only_after_a_question(world: World, page: Page) -> None:
@@ -248,6 +251,17 @@ def test_words_of_a_repository_are_shown_and_not_run(world: World, page: Page) -
         assert page.locator("main script, main img").count() == 0
     finally:
         service.push("numpy\n")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/launchers/tides/versions/99999999999999999999", "/launchers/tides/versions/0", "/builds/x", "/static/../page.py",
+     "/launchers/tides/sessions/x", "/builds/x/stream?after=x", "/launchers/tides/diff?from=1&to=x"],
+)  # fmt: skip
+def test_address_that_leads_nowhere_is_answered_with_what_to_do(world: World, path: str) -> None:
+    answer = world.service.http.get(path, headers={"Accept": "text/html", "Host": "127.0.0.1"})
+    assert answer.status_code in (404, 422)
+    assert "All launchers" in answer.text or not answer.content
 
 
 def test_page_works_without_a_script(world: World, browser_page: Page) -> None:

@@ -207,7 +207,7 @@ def test_every_command_explains_itself(launchyard: Launchyard) -> None:
 
     assert set(main.commands) == {
         "plan", "dockerfile", "build", "run", "stop", "sessions", "packages", "diff", "prune", "doctor", "explain",
-        "serve", "remote",
+        "serve", "backup", "restore", "remote",
     }  # fmt: skip
     for name in main.commands:
         assert len(launchyard.ok(name, "--help")) > 100
