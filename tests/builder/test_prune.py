@@ -13,9 +13,10 @@ import pytest
 from builder import parents, prune
 from builder.locks import held
 from builder.prune import Kept, Removed, chosen
-from builder.records import Asked, Built, Choices, Inventory, Outcome
+from builder.records import Asked, Built, Choices
 from builder.settings import Settings
 from builder.store import Store, url_of
+from tests.builder.test_store import outcome
 
 DAY = 86_400
 NOW = time.time()
@@ -154,6 +155,6 @@ def test_what_an_environment_of_a_service_uses_stays_though_nobody_launched_it_f
     for made in (old, current):
         build, _ = store.start_build(environment.id, "asked", "", Asked())
         built = Built(made.tags[0], made.id, None, 1, made.key, "c" * 40, "a", False, "no image yet", 1.0)
-        store.conclude(build.id, Outcome(built, Inventory((), ())))
+        store.conclude(build.id, replace(outcome(), built=built))
     store.close()
     assert removed(monkeypatch, settings, [old, current]) == [old.name]
