@@ -78,9 +78,9 @@ def test_a_build_of_a_worker_that_never_comes_back_is_taken_over(
     first = installation.worker()
     created = installation.api.create(slow(COUNTED))
     seen = seen_until(installation.api, created.build.id, STAGES["printing"])
-    other = installation.worker()
     first.kill()
     killed = time.monotonic()
+    other = installation.worker()
     again = next(event for event in installation.api.client.events(created.build.id, seen[-1].id) if _begins(event))
     assert again.content["again"] and time.monotonic() - killed < TAKEN_OVER
     every = installation.whole(created.build.id)
