@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from builder.engine import BuildFailed
+from builder.transcript import ESCAPES
 
 MAX_LOG = 5_000_000
 """Bytes that are read, from the end: failures come last."""
@@ -15,8 +16,6 @@ MAX_COLUMNS = 4_000
 """Characters of a line that are read."""
 
 _PART = 65_536
-
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
 # Times as GitHub, GitLab and Azure put them before each line, and the marks of what GitHub makes of it.
 _PREFIXES = re.compile(
@@ -63,7 +62,7 @@ def failed_step(text: str) -> BuildFailed:
 
 def _plain(text: str) -> Iterator[str]:
     """Lines without escapes, prefixes of CI, and what a carriage return has overwritten."""
-    for line in _ESCAPE.sub("", text).replace("\r\n", "\n").split("\n"):
+    for line in ESCAPES.sub("", text).replace("\r\n", "\n").split("\n"):
         last = line.rstrip("\r").rpartition("\r")[2][:MAX_COLUMNS]
         prefix = _PREFIXES.match(last)
         yield last[prefix.end() :] if prefix else last

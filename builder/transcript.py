@@ -77,9 +77,9 @@ class Transcript:
         return text if len(text) <= LINE else f"{text[:LINE]}…"
 
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 
 
 def printable(text: str) -> str:
     """Text without what would steer a terminal: escape sequences and control characters."""
-    return "".join(c for c in _ESCAPES.sub("", text).replace("\t", "    ") if c == "\n" or c.isprintable())
+    return "".join(c for c in ESCAPES.sub("", text).replace("\t", "    ") if c == "\n" or c.isprintable())
