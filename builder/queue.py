@@ -29,7 +29,7 @@ from builder.journal import Journal, JournalTaken, Writer
 from builder.metrics import Metrics
 from builder.records import ENDED, Build, Environment, Outcome
 from builder.scratch import clear_all
-from builder.service import Options, Request, Settings, Wish
+from builder.service import Settings, Wish, request_of
 from builder.store import Store, summary
 from builder.worker import Order, Runner, outcome_from_json, outcome_to_json
 
@@ -217,17 +217,9 @@ class _Connection(sqlite3.Connection):
 
 def order_of(build: Build, environment: Environment, settings: Settings) -> Order:
     """How a build is to be done. A commit that is known already is kept, though its ref may have moved."""
-    choices = environment.options
-    options = Options(
-        subdir=environment.subdir,
-        strategy=choices.strategy,
-        python=choices.python,
-        groups=choices.groups,
-        extras=choices.extras,
-        as_of=build.asked.as_of or choices.as_of,
-    )
+    choices = replace(environment.options, as_of=build.asked.as_of or environment.options.as_of)
     ref = build.commit or build.asked.ref or environment.ref
-    request = Request(environment.repository, ref, options, choices.frontend)
+    request = request_of(environment.repository, ref, environment.subdir, choices)
     wish = Wish(rebuild=build.asked.fresh, push=names_registry(f"{settings.image_prefix}/image"))
     return Order(request, wish, replace(settings, owner=environment.owner), settings.allow_local)
 

@@ -155,6 +155,15 @@ class NewEnvironment:
     """By default the installation's."""
 
 
+def request_of(repository: str, ref: str | None, subdir: str, choices: Choices) -> Request:
+    """What the builder is asked for by what a person has decided about an environment."""
+    options = Options(
+        subdir=subdir, strategy=choices.strategy, python=choices.python, groups=choices.groups,
+        extras=choices.extras, as_of=choices.as_of,
+    )  # fmt: skip
+    return Request(repository, ref, options, choices.frontend)
+
+
 class Service:
     """The environments of one installation, and their builds and versions. Every method raises BuildError."""
 
@@ -167,12 +176,7 @@ class Service:
 
     def preview(self, new: NewEnvironment) -> Mapping[str, Any]:
         """What would be built, and why: the published document of a plan, with its Dockerfile."""
-        choices = new.options
-        options = Options(
-            subdir=new.subdir, strategy=choices.strategy, python=choices.python, groups=choices.groups,
-            extras=choices.extras, as_of=choices.as_of,
-        )  # fmt: skip
-        return self._previews.of(Request(new.repository, new.ref, options, choices.frontend))
+        return self._previews.of(request_of(new.repository, new.ref, new.subdir, new.options))
 
     def refs(self, repository: str) -> tuple[str, ...]:
         """Branches and tags of a repository."""
