@@ -366,7 +366,8 @@ def _reason(wish: Wish, before: Image | None, image_id: str) -> str:
 
 def _timed(steps: dict[str, StepTime], report: Report) -> Callable[[Step | Log], None]:
     def forward(event: Step | Log) -> None:
-        if isinstance(event, Step) and event.started and event.completed:
+        # What the first of two tries ran is no less work for being cached in the second.
+        if isinstance(event, Step) and event.started and event.completed and not (event.cached and event.name in steps):
             steps[event.name] = StepTime(event.name, round(event.completed - event.started, 3), event.cached)
         report(event)
 
