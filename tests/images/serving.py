@@ -83,20 +83,28 @@ def guarded(answer: Callable[[Request], Answer], user: str, password: str) -> Ca
     return lambda request: answer(request) if request.headers.get("Authorization") == wanted else refused
 
 
-def package_index(packages: Mapping[str, bytes]) -> Callable[[Request], Answer]:
-    """A simple index (PEP 503) of wheels by file name."""
+def package_index(packages: Mapping[str, bytes], *, metadata: bool = False) -> Callable[[Request], Answer]:
+    """A simple index (PEP 503) of wheels by file name, with their metadata apart (PEP 658) where that is asked for."""
 
     def answer(request: Request) -> Answer:
         name = request.path.rstrip("/").rpartition("/")[2]
+        if metadata and (whose := name.removesuffix(".metadata")) in packages and whose != name:
+            return 200, "application/octet-stream", metadata_of(packages[whose])
         if name in packages:
             return 200, "application/octet-stream", packages[name]
         wheels = [wheel for wheel in packages if wheel.partition("-")[0] == name]
         if not wheels:
             return 404, "text/plain", b"no such package"
-        links = (f'<a href="{w}#sha256={hashlib.sha256(packages[w]).hexdigest()}">{w}</a>' for w in wheels)
+        known = ' data-core-metadata="true"' if metadata else ""
+        links = (f'<a href="{w}#sha256={hashlib.sha256(packages[w]).hexdigest()}"{known}>{w}</a>' for w in wheels)
         return 200, "text/html", f"<!DOCTYPE html><html><body>{' '.join(links)}</body></html>".encode()
 
     return answer
+
+
+def metadata_of(wheel: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA")))
 
 
 def wheel(name: str, version: str = "1.0", requires: Iterable[str] = (), requires_python: str = "") -> bytes:

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -299,6 +300,32 @@ def private(like: Index, scheme: str, index: Server, extra: Server, resolver: Li
         f"{scheme}://ada:{p}@{s.address}/simple/" for p, s in zip(PASSWORDS[:2], (index, extra), strict=True)
     )
     return replace(like, url=first, extra=(second,), resolver=resolver)
+
+
+class TestAnIndexThatSaysNothingOfCaches:
+    def test_its_files_are_asked_for_once_and_its_pages_whenever_versions_are_decided(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository, gateway: str
+    ) -> None:
+        held = {TIDE: wheel("tide"), EBB: wheel("ebb")}
+        repository = make_repository({"requirements.txt": "tide\n"})
+
+        def built(requirements: str) -> str:
+            (repository / "requirements.txt").write_text(requirements)
+            commit(repository, requirements)
+            return build_image(repository, engine, of_it, frontend="none", wish=AFRESH).reference
+
+        with serving(gateway, lambda request: package_index(held, metadata=True)(request)) as server:
+            of_it = replace(settings, index=replace(settings.index, url=f"http://{server.address}/simple/"))
+            assert versions(built("tide\n"), "tide") == ["1.0"]
+            held["tide-2.0-py3-none-any.whl"] = wheel("tide", "2.0")
+            assert versions(built("tide<2\nebb\n"), "tide", "ebb") == ["1.0", "1.0"]
+            assert versions(built("tide\n"), "tide") == ["2.0"]
+            asked = Counter(request.path.rpartition("/simple/")[2] for request in server.requests)
+        assert asked == {
+            "tide/": 3, f"tide/{TIDE}.metadata": 1, f"tide/{TIDE}": 1,
+            "ebb/": 1, f"ebb/{EBB}.metadata": 1, f"ebb/{EBB}": 1,
+            "tide/tide-2.0-py3-none-any.whl.metadata": 1, "tide/tide-2.0-py3-none-any.whl": 1,
+        }  # fmt: skip
 
 
 class TestPasswordsOfIndexes:

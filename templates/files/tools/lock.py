@@ -17,6 +17,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import channels
@@ -161,10 +163,41 @@ def installed() -> dict[str, str]:
 
 def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
     as_of = [f"--exclude-newer={inputs['as_of']}"] if inputs["as_of"] else []
-    return run(
+    command = (
         UV, "pip", "compile", "--no-header", "--no-annotate", "--format=pylock.toml", "--python", python(),
-        *as_of, *options, source, "--output-file", str(output), output=False,
+        *as_of, *options, source, "--output-file", str(output),
     )  # fmt: skip
+    if source.endswith(".toml") or OPTION.search(Path(source).read_bytes()):
+        return run(*command, output=False)
+    with believing() as config:
+        return run(*command, output=False, UV_CONFIG_FILE=config, UV_INDEX="", UV_DEFAULT_INDEX="")
+
+
+OPTION = re.compile(rb"^\s*-", re.MULTILINE)
+"""A line of a requirements file that may say where packages come from, or name a file that does."""
+
+
+@contextmanager
+def believing() -> Iterator[str]:
+    """uv's settings for the indexes in use, by which a file of an index is asked for once and believed for ever.
+
+    So PyPI says of its files. Of an index that does not, uv asks for what is in every file anew each time. Pages,
+    where new versions would be, are asked for as the index wants.
+    https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
+    """
+    others = os.environ.get("UV_INDEX", "").split()
+    indexes = [*((url, "false") for url in others), (os.environ.get("UV_DEFAULT_INDEX") or default_index(), "true")]
+    control = '{ files = "max-age=365000000, immutable" }'
+    text = "".join(
+        f"[[index]]\nurl = {json.dumps(url)}\ndefault = {default}\ncache-control = {control}\n"
+        for url, default in indexes
+    )
+    config = os.memfd_create("uv.toml")  # the addresses may hold passwords: no file of the image is to have them
+    try:
+        os.write(config, text.encode())
+        yield f"/proc/{os.getpid()}/fd/{config}"
+    finally:
+        os.close(config)
 
 
 def finish(lock: Path) -> None:
