@@ -10,6 +10,7 @@ import contextlib
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator
+from select import select
 
 INTERVAL = 1.0
 """Seconds between two looks."""
@@ -64,6 +65,9 @@ def _free(image: str, over: threading.Event) -> Generator[int, None, None]:
         while not over.wait(INTERVAL):
             process.stdin.write(b"\n")
             process.stdin.flush()
+            while not select([process.stdout], [], [], INTERVAL)[0]:  # a busy engine takes its time to start it
+                if over.is_set():
+                    return
             said = process.stdout.readline()
             if not said.strip().isdigit():
                 return

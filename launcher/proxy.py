@@ -166,10 +166,15 @@ class Proxy:
         sent = self._client.build_request(
             request.method, target, headers=headers.raw, content=request.stream() if has_body else None
         )
-        try:
-            answer = await self._client.send(sent, stream=True)
-        except httpx2.TransportError:
-            return self._refuse(SessionClosed("not answering"), request.headers)
+        # A kept connection that the session closes just as it is used again says nothing of the session.
+        tries = 2 if request.method in ("GET", "HEAD") and not has_body else 1
+        for left in reversed(range(tries)):
+            try:
+                answer = await self._client.send(sent, stream=True)
+                break
+            except httpx2.TransportError:
+                if not left:
+                    return self._refuse(SessionClosed("not answering"), request.headers)
         passed = StreamingResponse(_body(answer), answer.status_code)
         passed.raw_headers = [
             (name.lower(), value) for name, value in answer.headers.raw if name.lower().decode() not in HOP_BY_HOP

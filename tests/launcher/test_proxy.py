@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.cookies import SimpleCookie
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import httpx2
@@ -105,6 +106,23 @@ UPSTREAM = Starlette(
         Route("/{path:path}", told, methods=["GET", "POST", "PUT", "DELETE"]),
     ]
 )
+
+
+class Impatient(StreamRequestHandler):
+    """Answers once, and hangs up when its connection is used again: as a server does that closes it at that moment."""
+
+    timeout = 5
+
+    def handle(self) -> None:
+        if self._asked():
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nonce")
+            self._asked()
+
+    def _asked(self) -> bytes:
+        first = line = self.rfile.readline()
+        while line.strip():
+            line = self.rfile.readline()
+        return first
 
 
 @dataclass
@@ -333,6 +351,24 @@ def test_session_that_does_not_run_says_what_to_do(world: World) -> None:
     world.service.in_state(paused.session["id"], "paused")
     answer = paused.get()
     assert (answer.status_code, answer.json()["title"]) == (409, "The session is paused")
+
+
+def test_session_that_closes_a_kept_connection_is_asked_again_by_who_only_reads(world: World) -> None:
+    runtime = world.service.runtime
+    assert isinstance(runtime, ServingRuntime)
+    with ThreadingTCPServer(("127.0.0.1", 0), Impatient) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        before, runtime.place = runtime.place, f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            session = world.of("command", ["serve"])
+            assert [session.get().text for _ in range(3)] == ["once"] * 3
+            posted = httpx2.post(session.url(), headers=session.cookie)
+            assert (posted.status_code, posted.json()["title"]) == (409, "The session is not answering")
+        finally:
+            runtime.place = before
+            server.shutdown()
+            thread.join()
 
 
 def test_session_that_hangs_up_is_said_to(world: World, tmp_path: Path) -> None:
