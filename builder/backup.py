@@ -2,7 +2,8 @@
 
 A gzipped tar, the same from SQLite and Postgres, so it also moves an installation from one to the other:
 
-backup.json         {"format": 1, "schema": the migration that the tables are of, "created_at": in UTC}
+backup.json         {"format": 1, "schema": the migration that the builder's tables are of, "schemas": those of other
+                    parts by their version table, "created_at": in UTC}
 tables/NAME.jsonl   the rows of a table, one JSON object each, times in ISO 8601
 builds/ID.events    the journals of builds, and builds/ID.log their logs
 
@@ -16,7 +17,7 @@ import json
 import re
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,17 +27,14 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError, StatementError
 
-from builder.failures.served import BackupInvalid, NotEmpty, StateTaken
+from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
 from builder.locks import LockTimeout, held
 from builder.records import BackedUp
 from builder.settings import Settings
-from builder.store import Store, database_failure, url_of
+from builder.store import OWN, Schema, Store, database_failure, url_of
 from detectors.failures import BuildError
 
 FORMAT = 1
-
-LEFT_OUT = {"alembic_version", "workers"}
-"""Tables that say how things are with the database and the processes, not what is remembered."""
 
 BATCH = 500
 """Rows that are written at once."""
@@ -50,10 +48,11 @@ _JOURNAL = re.compile(r"builds/[0-9a-f-]{36}\.(?:events|log)")
 _TABLE = re.compile(r"tables/([a-z_]{1,60})\.jsonl")
 
 
-def back_up(settings: Settings, file: Path) -> BackedUp:
+def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> BackedUp:
     """Write all that the service of these settings remembers to a new file; it may run meanwhile.
 
-    Raises BuildError(BackupInvalid) where the file is there already or cannot be written.
+    `others` are the schemas beside the builder's. Raises BuildError: BackupInvalid where the file is there already or
+    cannot be written, NothingRemembered.
     """
     directory = Path(settings.state_dir, "service")
     part = file.with_name(file.name + ".part")
@@ -61,7 +60,7 @@ def back_up(settings: Settings, file: Path) -> BackedUp:
         if file.exists():
             raise BuildError(BackupInvalid(str(file), "it is there already"))
         with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(settings) as store:
-            counts = _write_tables(store, tar)
+            counts = _write_tables(store, tar, others)
             _write_journals(directory, tar)
         part.rename(file)
     except OSError as error:
@@ -71,7 +70,7 @@ def back_up(settings: Settings, file: Path) -> BackedUp:
     return counts
 
 
-def restore(settings: Settings, file: Path) -> BackedUp:
+def restore(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> BackedUp:
     """Let the service of these settings, which remembers nothing and does not run, remember what a backup holds.
 
     Raises BuildError: BackupInvalid, NotEmpty, StateTaken.
@@ -83,7 +82,7 @@ def restore(settings: Settings, file: Path) -> BackedUp:
             _opened(settings) as store,
             tarfile.open(file, "r:gz") as tar,
         ):
-            return _read(tar, store, directory)
+            return _read(tar, store, directory, others)
     except LockTimeout:
         raise BuildError(StateTaken(settings.state_dir)) from None
     except OperationalError as error:
@@ -94,12 +93,16 @@ def restore(settings: Settings, file: Path) -> BackedUp:
         raise BuildError(BackupInvalid(str(file), f"{type(error).__name__}: {error}"[:300])) from None
 
 
-def _write_tables(store: Store, tar: tarfile.TarFile) -> BackedUp:
+def _write_tables(store: Store, tar: tarfile.TarFile, others: Sequence[Schema]) -> BackedUp:
     counts: dict[str, int] = {}
     with store.snapshot() as connection:
-        head = {"format": FORMAT, "schema": store.schema(connection), "created_at": datetime.now(UTC).isoformat()}
+        schema = store.schema(connection)
+        if schema is None:
+            raise BuildError(NothingRemembered())
+        schemas = {other.version_table: store.schema(connection, other) for other in others}
+        head = {"format": FORMAT, "schema": schema, "schemas": schemas, "created_at": datetime.now(UTC).isoformat()}
         _add(tar, "backup.json", io.BytesIO(json.dumps(head).encode()))
-        for table in _tables(connection):
+        for table in _tables(connection, others):
             with tempfile.TemporaryFile() as rows:
                 counts[table.name] = 0
                 for row in connection.execution_options(yield_per=BATCH).execute(sa.select(*_kept(table))).mappings():
@@ -123,15 +126,18 @@ def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
     tar.addfile(member, content)
 
 
-def _read(tar: tarfile.TarFile, store: Store, directory: Path) -> BackedUp:
+def _read(tar: tarfile.TarFile, store: Store, directory: Path, others: Sequence[Schema]) -> BackedUp:
     members = iter(tar)
     head = json.loads(_content(tar, next(members, None)).read(MAX_LINE))
     if head["format"] != FORMAT:
         raise ValueError(f"its format is {head['format']}, and {FORMAT} is understood")
     store.migrate(str(head["schema"]))
+    for other in others:
+        if revision := head.get("schemas", {}).get(other.version_table):
+            store.migrate(str(revision), other)
     counts: dict[str, int] = {}
     with store.writing() as connection:
-        known = {table.name: table for table in _tables(connection)}
+        known = {table.name: table for table in _tables(connection, others)}
         if any(connection.scalar(sa.select(sa.func.count()).select_from(table)) for table in known.values()):
             raise BuildError(NotEmpty())
         for member in members:
@@ -144,7 +150,8 @@ def _read(tar: tarfile.TarFile, store: Store, directory: Path) -> BackedUp:
                     journal.writelines(_content(tar, member))
             else:
                 raise ValueError(f"it holds {member.name[:100]!r}")
-    store.migrate()
+    for schema in (OWN, *others):
+        store.migrate(schema=schema)
     return BackedUp(counts["environments"], counts["builds"], counts["versions"])
 
 
@@ -169,10 +176,12 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: IO[bytes]) -> int:
     return count
 
 
-def _tables(connection: sa.Connection) -> list[sa.Table]:
-    """As they are in the database, each behind those that it points at."""
+def _tables(connection: sa.Connection, others: Sequence[Schema]) -> list[sa.Table]:
+    """As they are in the database, each behind those that it points at; but for those that say how things are with the
+    database and the processes."""
+    left_out = {"workers", *(schema.version_table for schema in (OWN, *others))}
     found = sa.MetaData()
-    found.reflect(connection, only=lambda name, _: name not in LEFT_OUT)
+    found.reflect(connection, only=lambda name, _: name not in left_out)
     for table in found.tables.values():
         for column in table.columns:
             if isinstance(column.type, sa.JSON):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from builder import context, identity, parents
@@ -18,13 +19,15 @@ from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Engine, Image, Log, Report, Step
 from builder.failures.asked import RecordInvalid, ReferenceInvalid
 from builder.locks import LockTimeout, held
-from builder.records import Built, StepTime
 from builder.repository import Commit, open_commit
 from builder.settings import Settings
 from builder.settings import secrets as passwords
 from detectors import detect
 from detectors.failures import BuildError
 from detectors.plan import SCHEMA, Options, Plan, Warned
+
+if TYPE_CHECKING:
+    from builder.records import Built, StepTime
 
 ENVIRONMENT = "/opt/launchyard/environment"
 """Where an image keeps what `packages` and `diff` read."""
@@ -171,6 +174,8 @@ def secrets(settings: Settings) -> dict[str, bytes]:
 
 
 def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings, report: Report) -> Built:
+    from builder.records import Built
+
     began = time.time()
     steps: dict[str, StepTime] = {}
     before = engine.inspect(_by_key(name, planned.key))
@@ -275,6 +280,8 @@ def _record(image_id: str, engine: Engine) -> _Record:
 
 
 def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
+    from builder.records import Built
+
     short = planned.key[: identity.SHORT]
     immutable = [tag for tag in image.tags if f":{short}-" in tag]
     lock = immutable[0].rpartition("-")[2] if immutable else _record(image.id, engine).lock
@@ -365,6 +372,8 @@ def _reason(wish: Wish, before: Image | None, image_id: str) -> str:
 
 
 def _timed(steps: dict[str, StepTime], report: Report) -> Callable[[Step | Log], None]:
+    from builder.records import StepTime
+
     def forward(event: Step | Log) -> None:
         # What the first of two tries ran is no less work for being cached in the second.
         if isinstance(event, Step) and event.started and event.completed and not (event.cached and event.name in steps):

@@ -25,6 +25,7 @@ from typing import Any
 from builder import disk
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
 from builder.failures.asked import EngineUnavailable, PushFailed, RecordInvalid
+from builder.quantities import size_of
 from builder.settings import Limits
 from builder.transcript import Transcript
 from detectors.failures import BuildError
@@ -117,6 +118,10 @@ class BuildKit:
             return ()
         found = json.loads(_checked("image", "inspect", "--", *dict.fromkeys(listed)))
         return tuple(_image(i) for i in sorted(found, key=lambda i: str(i.get("Created", "")), reverse=True))
+
+    def usage(self) -> Mapping[str, int]:
+        said = map(json.loads, _checked("system", "df", "--format=json").splitlines())
+        return {f"the engine's {part['Type'].lower()}": size_of(part["Size"]) for part in said}
 
     def remove(self, references: Iterable[str]) -> None:
         for reference in references:

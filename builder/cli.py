@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 import click
 
 from builder.quantities import duration_of, size_of
-from builder.service import Builder, Built, Options, Request, Settings, Wish
+from builder.service import Builder, Options, Request, Settings, Wish
 from builder.terminal import Command, emit, json_option, note, warn
 from detectors import CHAIN
 from detectors.plan import FRONTENDS
 
 if TYPE_CHECKING:
-    from builder.records import BackedUp
+    from builder.records import BackedUp, Built
+    from builder.store import Schema
 
 
 class Installation(Protocol):
@@ -25,6 +26,11 @@ class Installation(Protocol):
 
     @property
     def builder(self) -> Builder: ...
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """What is remembered beside the builder's records."""
+        ...
 
 
 class Quantity(click.ParamType[int]):
@@ -350,7 +356,8 @@ def backup(installation: Installation, /, file: Path, state: Path | None, as_jso
     """
     from builder.backup import back_up
 
-    _print_backed_up(back_up(settings_at(installation.builder.settings, state), file), as_json)
+    settings = settings_at(installation.builder.settings, state)
+    _print_backed_up(back_up(settings, file, installation.schemas), as_json)
 
 
 @click.command()
@@ -365,7 +372,8 @@ def restore(installation: Installation, /, file: Path, state: Path | None, as_js
     """
     from builder.backup import restore
 
-    _print_backed_up(restore(settings_at(installation.builder.settings, state), file), as_json)
+    settings = settings_at(installation.builder.settings, state)
+    _print_backed_up(restore(settings, file, installation.schemas), as_json)
 
 
 def settings_at(settings: Settings, state: Path | None) -> Settings:

@@ -100,6 +100,10 @@ class Engine(Protocol):
         """Images that have a label, the newest first."""
         ...
 
+    def usage(self) -> Mapping[str, int]:
+        """Bytes that it keeps for all its users, by what they are, in words."""
+        ...
+
     def remove(self, references: Iterable[str]) -> None:
         """Remove references; an image goes with its last one. One in use stays."""
         ...

@@ -66,6 +66,9 @@ class FakeEngine:
         self._stored.setdefault(image_id, _Stored(Image(image_id, (), labels, size), files))
         return image_id
 
+    def usage(self) -> Mapping[str, int]:
+        return {"the engine's images": sum(stored.image.size for stored in self._stored.values())}
+
     def tag(self, image_id: str, reference: str) -> None:
         self._tags[_full(reference)] = image_id
 

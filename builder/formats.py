@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from builder.failures.served import KindAbsent
+from builder.failures.served import KindAbsent, RecordAbsent
 from builder.inventory import canonical
 from builder.locked import CondaPackage, PythonPackage
 from builder.records import Version
@@ -41,6 +41,20 @@ def export(version: Version, environment: str, format: Format, channel_alias: st
 
         return Exported(f"{stem}.cdx.json", MEDIA_TYPE, bill(version, environment))
     return Exported(f"{stem}-lock.json", "application/json", json.dumps(version.locked.to_json(), indent=1) + "\n")
+
+
+def dockerfile(version: Version, environment: str) -> Exported:
+    """What a version was built by. Raises BuildError(RecordAbsent) for one of before that was kept."""
+    made = version.provenance
+    if made is None or not made.dockerfile:
+        raise BuildError(RecordAbsent("Dockerfile", f"v{version.number}"))
+    return Exported(f"{environment}-v{version.number}-Dockerfile", "text/plain", made.dockerfile)
+
+
+def formats_of(version: Version) -> tuple[Format, ...]:
+    """The formats that a version has something for."""
+    empty = {"requirements": not version.locked.python, "conda": not version.locked.conda}
+    return tuple(format for format in get_args(Format) if not empty.get(format))
 
 
 def requirements(version: Version, title: str) -> str:

@@ -32,6 +32,7 @@ def provenance(planned: Planned, subdir: str, built: Built, engine: Engine, sett
         tools={name: _tool(name, distribution) for name, distribution in TOOLS.items()},
         launchyard=version("launchyard"),
         reused=not built.steps,
+        dockerfile=planned.context.dockerfile,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from builder.locked import Lock
@@ -255,6 +255,8 @@ class Provenance:
     """Its version."""
     reused: bool
     """The image was there: another build made it, and of its bases this has what its labels say."""
+    dockerfile: str = ""
+    """What it was built by; empty of versions of before it was kept."""
     build: Maker | None = None
     """Known once it is recorded."""
 
@@ -309,6 +311,28 @@ class Worker:
     """Builds that it runs at a time."""
     started_at: datetime
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How many builds of a day, by UTC, ended in one way."""
+
+    day: date
+    state: BuildState
+    code: str
+    """Of the explanation, where there is one: the kind of failure."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What an installation keeps on disk, in bytes."""
+
+    free: int
+    """Of the state directory's disk, as is the next."""
+    total: int
+    kept: Mapping[str, int]
+    """By what it is, in words."""
 
 
 @dataclass(frozen=True, slots=True)

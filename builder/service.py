@@ -14,37 +14,40 @@ from builder.build import Planned, Wish
 from builder.engine import Engine, Image, Report
 from builder.failures.asked import ImageAbsent, ImageForeign, SettingsForeign
 from builder.identity import LABEL
-from builder.locked import Lock
 from builder.quantities import instant_of
-from builder.records import (
-    UNDER_WAY,
-    Asked,
-    Build,
-    Built,
-    Choices,
-    Difference,
-    Environment,
-    Inventory,
-    Page,
-    Provenance,
-    Reason,
-    Version,
-)
 from builder.settings import PREFIX, Settings, file_in_use, load
 from detectors.failures import BuildError
 from detectors.plan import Options
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what `plan` needs nothing of, and would take a tenth of its time
+    from datetime import datetime
+
     from builder.formats import Exported, Format
     from builder.journal import Event, Journal
+    from builder.locked import Lock
     from builder.previews import Previews
     from builder.queue import Queue
+    from builder.records import (
+        Asked,
+        Build,
+        Built,
+        Choices,
+        Difference,
+        Ended,
+        Environment,
+        Inventory,
+        Page,
+        Provenance,
+        Reason,
+        Space,
+        Version,
+        Worker,
+    )
     from builder.store import Store
 
 __all__ = [
     "BuildError",
     "Builder",
-    "Built",
     "Engine",
     "Image",
     "Options",
@@ -121,6 +124,12 @@ class Builder:
 
         return provenance(planned, subdir, built, self.engine, self.settings)
 
+    def space(self) -> Space:
+        """What this installation and its engine keep on disk; takes seconds where that is much."""
+        from builder.space import space
+
+        return space(self.settings, self.engine)
+
     def diff(self, before: str, after: str) -> Difference:
         """What changed from one image of Launchyard's to another."""
         from builder.inventory import difference
@@ -141,6 +150,12 @@ def _refuse_its_settings(planned: Planned) -> None:
         raise BuildError(SettingsForeign(str(file)))
 
 
+def _no_choices() -> Choices:
+    from builder.records import Choices
+
+    return Choices()
+
+
 @dataclass(frozen=True, slots=True)
 class NewEnvironment:
     """An environment as somebody asks for it."""
@@ -150,7 +165,7 @@ class NewEnvironment:
     """By default after the repository."""
     ref: str | None = None
     subdir: str = ""
-    options: Choices = field(default_factory=Choices)
+    options: Choices = field(default_factory=_no_choices)
     owner: str | None = None
     """By default the installation's."""
 
@@ -188,6 +203,8 @@ class Service:
 
     def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:
         """Remember an environment, and start its first build."""
+        from builder.records import Asked
+
         own_name = self._checked(new.repository, new.ref, new.options)
         environment = self._store.create_environment(
             new.name or own_name, new.repository, new.ref, new.subdir, new.options,
@@ -248,6 +265,18 @@ class Service:
             self._store.environment(environment_id)
         return self._store.builds(environment_id=environment_id, state=state, after=after, limit=limit)
 
+    def under_way(self) -> tuple[Build, ...]:
+        """Builds that have not ended, the oldest first."""
+        return self._store.under_way()
+
+    def ended(self, since: datetime) -> tuple[Ended, ...]:
+        """How builds have ended from a moment on, by day, the oldest first."""
+        return self._store.ended(since)
+
+    def workers(self) -> tuple[Worker, ...]:
+        """Processes that run builds."""
+        return self._store.workers()
+
     def cancel(self, id: str) -> Build:
         """End a build, within seconds where it runs. One that has ended stays as it is."""
         before = self._store.build(id)
@@ -265,6 +294,8 @@ class Service:
         return self._journal.size(build_id)
 
     def has_ended(self, build_id: str) -> bool:
+        from builder.records import UNDER_WAY
+
         return self._store.build(build_id).state not in UNDER_WAY
 
     def log(self, build_id: str) -> Path:
@@ -288,6 +319,13 @@ class Service:
         environment = self._store.environment(environment_id)
         version = self._store.version(environment_id, number)
         return export(version, environment.name, format, self._settings.conda.channel_alias)
+
+    def dockerfile(self, environment_id: str, number: int) -> Exported:
+        """What a version was built by. Raises BuildError(RecordAbsent) for one of before that was kept."""
+        from builder.formats import dockerfile
+
+        version = self._store.version(environment_id, number)
+        return dockerfile(version, self._store.environment(environment_id).name)
 
     def diff(self, environment_id: str, before: int, after: int) -> Difference:
         from builder.inventory import difference

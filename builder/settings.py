@@ -97,8 +97,11 @@ class Sessions:
             "medium": {"cpus": 2, "memory": 4_000_000_000},
         }
     )
-    """What a session may use, by the name that people choose: "cpus", "memory" in bytes, "gpus". The first is the
-    default."""
+    """What a session may use, by the name that people choose: "cpus", "memory" and "disk" in bytes, "gpus". The first
+    is the default. A session that grows beyond its disk is ended; its work directory stays."""
+    data: Mapping[str, str] = field(default_factory=dict)
+    """Directories that launchers may choose for their sessions to find at /data/NAME, read-only: paths where the engine
+    is, by name, that uid 1000 can read."""
     idle_limit: int = 43_200
     """Seconds without activity after which a session is stopped, where its launcher says nothing."""
     at_once: int = 100
@@ -132,6 +135,11 @@ class Settings:
     http_proxy: str = ""
     https_proxy: str = ""
     no_proxy: str = ""
+    examples: tuple[str, ...] = (
+        "https://github.com/binder-examples/requirements",
+        "https://github.com/binder-examples/conda",
+    )
+    """Repositories that the page offers to who has no launcher yet."""
     database: str = ""
     """Where a service remembers: postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the state directory."""
     cache_dir: str = field(default_factory=lambda: str(_xdg("XDG_CACHE_HOME", ".cache")))
@@ -148,7 +156,7 @@ NOT_SETTINGS = ("CONFIG", "DEBUG", "ENGINE_DIR", "SERVER")
 """Variables that say where the settings are, that tracebacks are wanted, where `make engine` keeps its engine,
 and where `launchyard remote` finds its service."""
 
-LISTS = ("ALLOWED_HOSTS", "HOSTS", "INDEX__EXTRA")
+LISTS = ("ALLOWED_HOSTS", "HOSTS", "EXAMPLES", "INDEX__EXTRA")
 """Variables that hold a list: JSON, or names between commas."""
 
 

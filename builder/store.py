@@ -7,8 +7,8 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from builder.failures.built import DiskFull
-from builder.failures.served import DatabaseAway, NameTaken, NothingRemembered, RecordAbsent, RevisionStale
+from builder.failures.served import DatabaseAway, NameTaken, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.locked import Lock
 from builder.records import (
@@ -26,6 +26,7 @@ from builder.records import (
     Asked,
     Build,
     Choices,
+    Ended,
     Environment,
     EnvironmentState,
     Inventory,
@@ -48,6 +49,19 @@ MIGRATING = 8_700
 """The number of the lock that Postgres gives to one process at a time: several may start at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Tables of one part of Launchyard in the one database, as Alembic makes them."""
+
+    scripts: Path
+    """The directory of their migrations."""
+    version_table: str
+    """Where it keeps how far they are."""
+
+
+OWN = Schema(Path(__file__).parent / "migrations", "alembic_version")
+
+
 class Store:
     """What is remembered. What is not there raises BuildError(RecordAbsent)."""
 
@@ -55,8 +69,8 @@ class Store:
         """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
         self._engine = _engine(url)
 
-    def migrate(self, to: str = "head") -> None:
-        """Bring the schema up to this release's, or to an earlier one; data is kept.
+    def migrate(self, to: str = "head", schema: Schema = OWN) -> None:
+        """Bring a schema up to this release's, or to an earlier one; data is kept.
 
         Raises BuildError(DatabaseAway).
         """
@@ -64,7 +78,7 @@ class Store:
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.set_main_option("script_location", str(schema.scripts))
         try:
             with self.writing() as connection:
                 if connection.dialect.name == "postgresql":
@@ -76,7 +90,7 @@ class Store:
 
     @property
     def engine(self) -> sa.Engine:
-        """The database, for records of others beside these; `launchyard_begin` says how a transaction begins."""
+        """The database, for records of others beside these; `writing` is how it is written to."""
         return self._engine
 
     def close(self) -> None:
@@ -225,6 +239,15 @@ class Store:
         query = sa.select(builds.c.state, sa.func.count()).where(builds.c.state.in_(UNDER_WAY)).group_by(builds.c.state)
         with self._reading() as connection:
             return {state: count for state, count in connection.execute(query)}
+
+    def ended(self, since: datetime) -> tuple[Ended, ...]:
+        """How builds have ended from a moment on, by day, the oldest first."""
+        day, code = sa.func.date(builds.c.finished_at), builds.c.explanation["code"].as_string()
+        query = sa.select(day, builds.c.state, code, sa.func.count()).where(builds.c.finished_at >= since)
+        query = query.group_by(day, builds.c.state, code).order_by(day)
+        with self._reading() as connection:
+            found = connection.execute(query).all()
+        return tuple(Ended(date.fromisoformat(str(day)), state, code or "", count) for day, state, code, count in found)
 
     def begin(self, id: str) -> Build | None:
         """Let a build run: queued, or running before its process ended. None when it has ended or is gone."""
@@ -420,14 +443,12 @@ class Store:
             with connection.begin():
                 yield connection
 
-    def schema(self, connection: sa.Connection) -> str:
-        """The migration that the tables are of. Raises BuildError(NothingRemembered) where there are none yet."""
+    def schema(self, connection: sa.Connection, schema: Schema = OWN) -> str | None:
+        """The migration that a schema's tables are of; None where there are none yet."""
         from alembic.migration import MigrationContext
 
-        found = MigrationContext.configure(connection).get_current_revision()
-        if found is None:
-            raise BuildError(NothingRemembered())
-        return found
+        context = MigrationContext.configure(connection, opts={"version_table": schema.version_table})
+        return context.get_current_revision()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from builder.build import Planned
-from builder.records import Built, Difference, Inventory, MissingLibrary, Package
 from builder.transcript import printable
+
+if TYPE_CHECKING:
+    from builder.build import Planned
+    from builder.records import Built, Difference, Inventory, MissingLibrary, Package
 
 SHOWN = 40
 """Lines of one list that are shown; `--json` has all."""

@@ -16,6 +16,7 @@ from builder.service import Builder, BuildError
 from builder.terminal import Commands, emit, json_option, note
 
 if TYPE_CHECKING:
+    from builder.store import Schema
     from launcher.records import Instance, SessionRequest
     from launcher.sessions import Probe, Runtime
 
@@ -34,6 +35,12 @@ class Installation:
         from builder.service import load
 
         return Builder(load(), BuildKit(), allow_local=True)
+
+    @cached_property
+    def schemas(self) -> tuple[Schema, ...]:
+        from launcher.schema import SCHEMA
+
+        return (SCHEMA,)
 
     @cached_property
     def runtime(self) -> Runtime:

@@ -29,6 +29,7 @@ Name = Annotated[
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
 Value = Annotated[str, StringConstraints(pattern=r"^[^\x00\r\n]*$", max_length=10_000)]
 Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=1_000)]
+Short = Annotated[str, StringConstraints(max_length=63)]
 Seconds = Annotated[int, Field(ge=60, le=30 * 86_400)]
 Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
@@ -50,6 +51,7 @@ class NewLauncher(Given):
     resources: str | None = Field(default=None, max_length=63, description="A class that the operator has set up.")
     variables: dict[Variable, Value] = Field(default={}, max_length=100)
     secrets: dict[Variable, Value] = Field(default={}, max_length=100, description="Variables that are never shown.")
+    data: list[Short] = Field(default=[], max_length=100, description="Data of the operator's, mounted at /data/NAME.")
     idle_limit: Seconds | None = Field(default=None, description="Seconds without activity.")
 
     @model_validator(mode="after")
@@ -71,6 +73,7 @@ class LauncherChange(Given):
     secrets: dict[Variable, Value | None] = Field(
         default={}, max_length=100, description="Added to those there are; null takes one away."
     )
+    data: list[Short] = Field(default=[], max_length=100)
     idle_limit: Seconds | None = None
 
 
@@ -87,6 +90,7 @@ class Launcher(Shown):
     resources: str = Field(examples=["small"])
     variables: dict[str, str]
     secrets: list[str] = Field(description="Their names; values are not shown.", examples=[["API_KEY"]])
+    data: list[str] = Field(description="Names; each is at /data/NAME.", examples=[["tides-2024"]])
     idle_limit: int | None
     created_at: datetime
     updated_at: datetime

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from builder.failures import explain
 from builder.failures.asked import EngineUnavailable
-from builder.failures.served import SessionEnded, SessionOutOfMemory
+from builder.failures.served import SessionDiskFull, SessionEnded, SessionOutOfMemory
 from builder.service import BuildError, Settings
 from launcher.activity import REPORTS, Activity, reported
 from launcher.records import OPEN, Instance, Session, SessionRequest, SessionState
@@ -29,6 +29,9 @@ CALM = 2.0
 
 ASKED = 15.0
 """Seconds between two questions to a session when it was last active."""
+
+COUNTED = 60.0
+"""Seconds between two counts of what a session has on disk."""
 
 IDLE = 600.0
 """Seconds without activity after which a session counts as idle."""
@@ -59,6 +62,7 @@ class Keeper:
         self._request = request
         self.calm = CALM
         self.asked = ASKED
+        self.counted = COUNTED
         self.start_time: float = settings.limits.session_start_time
         self.probe = probe
         self.traffic = Activity()
@@ -69,6 +73,8 @@ class Keeper:
         self._steps = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sessions")
         self._in_hand: set[str] = set()
         self._asked_at: dict[str, datetime] = {}
+        self._disks: dict[str, tuple[datetime, int]] = {}
+        """When the files of a session were counted last, and how many bytes they had at first."""
         self._is_clean = False
         self._thread = threading.Thread(target=self._keep, name="keeper")
 
@@ -182,7 +188,22 @@ class Keeper:
         elif instance.state == "ended":
             self._fail(session, self._reason(session, instance))
         else:
+            self._see_disk(session)
             self._see_activity(session, instance)
+
+    def _see_disk(self, session: Session) -> None:
+        """End a session that has grown beyond its disk. One that began so may run: how else is it to be cleared?
+
+        Raises BuildError(SessionDiskFull).
+        """
+        looked_at, at_first = self._disks.get(session.id, (None, 0))
+        if looked_at and (_now() - looked_at).total_seconds() < self.counted:
+            return
+        allowed = self._request(session).resources.disk
+        used = self._runtime.disk(session.name) if allowed else None
+        self._disks[session.id] = (_now(), at_first if looked_at else used or 0)
+        if allowed and looked_at and used and used > max(allowed, at_first):
+            raise BuildError(SessionDiskFull(used, allowed))
 
     def _see_activity(self, session: Session, instance: Instance) -> None:
         self._asked_at[session.id] = _now()
@@ -217,6 +238,7 @@ class Keeper:
 
     def _close(self, session: Session) -> None:
         self._asked_at.pop(session.id, None)
+        self._disks.pop(session.id, None)
         self.traffic.forget(session.id)
         log.info("session ends", extra={"session": session.id})
 

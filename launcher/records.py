@@ -35,6 +35,8 @@ class Resources:
     """Bytes."""
     gpus: int = 0
     processes: int = 1_024
+    disk: int | None = None
+    """Bytes that its work and home directories may come to; None for as many as there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Launcher:
     variables: Mapping[str, str]
     secrets: tuple[str, ...]
     """Names of variables whose values nobody is shown again."""
+    data: tuple[str, ...]
+    """Names of the operator's data that its sessions find below /data."""
     idle_limit: int | None
     """Seconds; None for the setting's."""
     revision: int
@@ -139,6 +143,8 @@ class SessionRequest:
     """Or a repository on this machine, which the session may read."""
     commit: str = ""
     ref: str = ""
+    data: Mapping[str, Path] = field(default_factory=dict)
+    """What sessions find at /data/NAME and cannot change, by name: directories where the runtime is."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Of the user's own; secrets are among them."""
     owner: str = ""

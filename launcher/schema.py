@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
 
 from builder.schema import Instant
+from builder.store import Schema
 
 METADATA = sa.MetaData()
 
-VERSION_TABLE = "launcher_version"
-"""Where Alembic keeps how far these tables are."""
+SCHEMA = Schema(Path(__file__).parent / "migrations", "launcher_version")
 
 installation = sa.Table("installation", METADATA, sa.Column("id", sa.String(36), primary_key=True))
 """One row: by its id a runtime tells the sessions of this service from others'."""
@@ -27,6 +29,7 @@ launchers = sa.Table(
     sa.Column("resources", sa.String(63), nullable=False),
     sa.Column("variables", sa.JSON, nullable=False),
     sa.Column("secrets", sa.JSON, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("idle_limit", sa.Integer),
     sa.Column("works", sa.Integer, nullable=False),
     sa.Column("deleting", sa.Boolean, nullable=False),

@@ -25,11 +25,11 @@ def launching(
     running: Embedded, settings: Settings, engine: Engine, runtime: Runtime, probe: Probe = answers
 ) -> Iterator[Launchers]:
     """Launchers over a builder's service, for as long as the block lasts; sessions are found again."""
-    store = LauncherStore(running.store.engine)
+    store = LauncherStore(running.store)
     store.migrate()
     images = Builder(settings, engine, allow_local=settings.allow_local)
     service = Launchers(settings, store, running.service, images, runtime)
-    service.resources()  # settings that are wrong are said now
+    service.resources(), service.data()  # settings that are wrong are said now
     service.keeper.probe = probe
     service.keeper.start()
     try:

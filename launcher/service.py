@@ -10,8 +10,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from builder.failures.asked import SettingsInvalid
-from builder.failures.served import FrontendDiffers, LauncherInvalid, NameTaken, NoVersionYet, ResourcesAbsent
-from builder.records import Environment, Page
+from builder.failures.served import (
+    DataAbsent,
+    FrontendDiffers,
+    LauncherInvalid,
+    NameTaken,
+    NoVersionYet,
+    ResourcesAbsent,
+)
+from builder.records import Environment, Page, Space
 from builder.service import Builder, BuildError, NewEnvironment, Service, Settings
 from launcher.frontends import PRESETS, check_command, command_of
 from launcher.keeper import Keeper
@@ -52,6 +59,8 @@ class NewLauncher:
     command: tuple[str, ...] = ()
     resources: str | None = None
     """By default the first that the settings name."""
+    data: tuple[str, ...] = ()
+    """Names of the operator's data."""
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     idle_limit: int | None = None
@@ -126,7 +135,7 @@ class Launchers:
             NewLauncher(
                 name=wanted.name, frontend=wanted.frontend, command=wanted.command, resources=wanted.resources,
                 variables=wanted.variables, secrets={name: value or "" for name, value in secrets.items()},
-                idle_limit=wanted.idle_limit,
+                data=wanted.data, idle_limit=wanted.idle_limit,
             )
         )  # fmt: skip
         if wanted.version and wanted.environment_id:
@@ -142,6 +151,18 @@ class Launchers:
         if gone.environment_id and not self._store.launchers_of(gone.environment_id):
             self._builder.delete(gone.environment_id)
         self.keeper.wake()
+
+    def data(self) -> Mapping[str, str]:
+        """What launchers may mount: paths by name. Raises BuildError(SettingsInvalid)."""
+        return data_of(self._settings)
+
+    def space(self) -> Space:
+        """What the installation and its engine keep on disk; takes seconds where that is much."""
+        return self._images.space()
+
+    def examples(self) -> tuple[str, ...]:
+        """Repositories to begin with."""
+        return self._settings.examples
 
     # Sessions
 
@@ -209,6 +230,7 @@ class Launchers:
             resources=self._resources(launcher.resources),
             keeps_work=True,
             commit=session.commit,
+            data={name: Path(path) for name, path in self.data().items() if name in launcher.data},
             variables={**variables, **launcher.variables, **self._store.secrets(launcher.id)},
             owner=self._store.owner(),
         )
@@ -244,6 +266,7 @@ class Launchers:
             "command": list(new.command),
             "resources": new.resources or next(iter(self.resources())),
             "variables": dict(new.variables),
+            "data": list(new.data),
             "idle_limit": new.idle_limit,
         }
         if new.name:
@@ -258,12 +281,14 @@ class Launchers:
         raise BuildError(NameTaken(stem, "launcher"))
 
     def _check(self, new: NewLauncher) -> None:
-        """Raises BuildError(LauncherInvalid | CommandMissing | ResourcesAbsent)."""
+        """Raises BuildError(LauncherInvalid | CommandMissing | ResourcesAbsent | DataAbsent)."""
         if wrong := tuple(_wrong(new)):
             raise BuildError(LauncherInvalid(wrong))
         check_command(new.frontend, new.command)
         if new.resources is not None:
             self._resources(new.resources)
+        if unknown := [name for name in new.data if name not in self.data()]:
+            raise BuildError(DataAbsent(unknown[0], tuple(self.data())))
 
     def _resources(self, name: str) -> Resources:
         classes = self.resources()
@@ -276,9 +301,9 @@ def resources_of(settings: Settings) -> Mapping[str, Resources]:
     """The classes of resources in the settings. Raises BuildError(SettingsInvalid)."""
     found = {}
     for name, members in settings.sessions.classes.items():
-        unknown = members.keys() - {"cpus", "memory", "gpus"}
-        if unknown or members.get("cpus", 1) <= 0 or members.get("memory", 1) <= 0:
-            wrong = f"cpus, memory (bytes) and gpus, each above 0, not {dict(members)}"
+        unknown = members.keys() - {"cpus", "memory", "gpus", "disk"}
+        if unknown or any(members.get(name, 1) <= 0 for name in ("cpus", "memory", "disk")):
+            wrong = f"cpus, memory (bytes), gpus and disk (bytes), each above 0, not {dict(members)}"
             raise BuildError(SettingsInvalid(((f"sessions.classes.{name}", wrong),)))
         limits = settings.limits
         found[name] = Resources(
@@ -286,10 +311,23 @@ def resources_of(settings: Settings) -> Mapping[str, Resources]:
             memory=int(members.get("memory", limits.session_memory)),
             gpus=int(members.get("gpus", 0)),
             processes=limits.session_processes,
+            disk=int(members["disk"]) if "disk" in members else None,
         )
     if not found:
         raise BuildError(SettingsInvalid((("sessions.classes", "at least one"),)))
     return found
+
+
+def data_of(settings: Settings) -> Mapping[str, str]:
+    """The data in the settings, paths by name. Raises BuildError(SettingsInvalid)."""
+    wrong = tuple(
+        (f"sessions.data.{name}", "a name of a-z, 0-9 and -, and a path that starts with /")
+        for name, path in settings.sessions.data.items()
+        if not NAME.fullmatch(name) or not path.startswith("/")
+    )
+    if wrong:
+        raise BuildError(SettingsInvalid(wrong))
+    return settings.sessions.data
 
 
 def name_of(words: str) -> str:

@@ -30,6 +30,10 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 BASE_PATH = re.compile(r"/?([A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*)?/?")
 
 
+DISK_TIME = 20
+"""Seconds in which the files of a session are counted, or are not."""
+
+
 class Runtime(Protocol):
     """Runs sessions. Each method raises BuildError, with EngineUnavailable when nothing answers."""
 
@@ -58,6 +62,13 @@ class Runtime(Protocol):
 
     def usage(self, name: str) -> Usage | None:
         """What a session uses at this moment; None where none runs."""
+        ...
+
+    def disk(self, name: str) -> int | None:
+        """Bytes of a session's work and home directories, as it can read them; None where that is not to be told.
+
+        May take `DISK_TIME`.
+        """
         ...
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:

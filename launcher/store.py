@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,8 +15,9 @@ from builder.failures.served import NameTaken, RecordAbsent, RevisionStale, Sess
 from builder.ids import new_id
 from builder.records import Page
 from builder.service import BuildError
+from builder.store import Store
 from launcher.records import LIVE, Launcher, Session, SessionState
-from launcher.schema import installation, launchers, sessions
+from launcher.schema import SCHEMA, installation, launchers, sessions
 
 MAX_PAGE = 200
 
@@ -56,20 +56,14 @@ class NewSession:
 class LauncherStore:
     """What is remembered. What is not there raises BuildError(RecordAbsent)."""
 
-    def __init__(self, engine: sa.Engine) -> None:
-        """`engine` is the builder's store's, which knows how its database is written to."""
-        self._engine = engine
+    def __init__(self, store: Store) -> None:
+        """Over the builder's, whose database this one has its tables in."""
+        self._store = store
 
     def migrate(self) -> None:
         """Bring the schema up to this release's."""
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self._writing() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        self._store.migrate(schema=SCHEMA)
+        with self._store.writing() as connection:
             if connection.scalar(sa.select(installation.c.id)) is None:
                 connection.execute(installation.insert().values(id=new_id()))
 
@@ -87,7 +81,7 @@ class LauncherStore:
             "revision": 1, "created_at": _now(), "updated_at": _now(),
         }  # fmt: skip
         try:
-            with self._writing() as connection:
+            with self._store.writing() as connection:
                 connection.execute(launchers.insert().values(**row))
         except IntegrityError:
             raise BuildError(NameTaken(name, "launcher")) from None
@@ -132,7 +126,7 @@ class LauncherStore:
         Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
         """
         try:
-            with self._writing() as connection:
+            with self._store.writing() as connection:
                 found = _at_revision(connection, id, revision)
                 kept = {name: value for name, value in {**found["secrets"], **secrets}.items() if value is not None}
                 connection.execute(
@@ -146,7 +140,7 @@ class LauncherStore:
 
     def delete_launcher(self, id: str, revision: int | None = None) -> Launcher:
         """Give its name free and let its sessions end; `forget` does the rest once they are gone."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             found = _at_revision(connection, id, revision)
             connection.execute(
                 launchers.update().where(launchers.c.id == id).values(name=f"~{id}", deleting=True, secrets={})
@@ -167,7 +161,7 @@ class LauncherStore:
 
     def forget(self, launcher_id: str) -> None:
         """Forget a launcher with its sessions."""
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             connection.execute(sessions.delete().where(sessions.c.launcher_id == launcher_id))
             connection.execute(launchers.delete().where(launchers.c.id == launcher_id))
 
@@ -178,7 +172,7 @@ class LauncherStore:
 
         Raises BuildError(SessionsFull) where `at_once` are not stopped.
         """
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             _row_of_launcher(connection, new.launcher_id, lock=True)
             live = sa.select(sa.func.count()).where(sessions.c.state.in_(LIVE))
             if (connection.scalar(live) or 0) >= at_once:
@@ -244,7 +238,7 @@ class LauncherStore:
         """Let a session's state be another one, if it is in one of those it may come from; whether it was."""
         if state in ENDED:
             values = {"ended_at": _now(), "url": "", **values}
-        with self._writing() as connection:
+        with self._store.writing() as connection:
             changed = connection.execute(
                 sessions.update()
                 .where(sessions.c.id == id, sessions.c.state.in_(came_from))
@@ -256,15 +250,8 @@ class LauncherStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
+        with self._store.engine.begin() as connection:
             yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with self._engine.connect() as connection:
-            connection = connection.execution_options(launchyard_begin="IMMEDIATE")
-            with connection.begin():
-                yield connection
 
     def _page(
         self, query: sa.Select[Any], key: sa.Column[Any], after: str | None, limit: int
@@ -297,7 +284,8 @@ def _at_revision(connection: sa.Connection, id: str, revision: int | None) -> sa
 
 def _launcher(row: sa.RowMapping) -> Launcher:
     values = {name: value for name, value in row.items() if name not in ("works", "deleting")}
-    return Launcher(**{**values, "command": tuple(values["command"]), "secrets": tuple(sorted(values["secrets"]))})
+    lists = {"command": values["command"], "data": values["data"], "secrets": sorted(values["secrets"])}
+    return Launcher(**{**values, **{name: tuple(value) for name, value in lists.items()}})
 
 
 def _session(row: sa.RowMapping) -> Session:

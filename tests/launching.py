@@ -23,7 +23,11 @@ from launcher.service import Launchers
 from tests.conftest import write_repository
 from tests.service import PATIENCE, GatedEngine, Running
 
-CLASSES = {"small": {"cpus": 1, "memory": 500_000_000}, "large": {"cpus": 2, "memory": 900_000_000}}
+CLASSES = {
+    "small": {"cpus": 1, "memory": 500_000_000},
+    "large": {"cpus": 2, "memory": 900_000_000, "disk": 5_000_000},
+}
+DATA = {"tide-gauges": "/srv/tide-gauges", "charts": "/srv/charts"}
 
 
 @dataclass
@@ -74,9 +78,10 @@ def launching_service(
         cache_dir=str(directory / "cache"),
         state_dir=str(directory / "state"),
         allow_local=True,
+        examples=(str(repository),),
         allowed_hosts=("git.example",),  # no test asks the network
         vscodium=Vscodium("https://git.example/vscodium-reh-web-linux-x64.tar.gz", "0" * 64),
-        sessions=replace(Sessions(classes=CLASSES), **settings),
+        sessions=replace(Sessions(classes=CLASSES, data=DATA), **settings),
     )
     with (
         embedded(in_force, engine, FakeRunner(engine)) as made,

@@ -103,6 +103,23 @@ def lock(
 
 
 @router.get(
+    "/versions/{number}/dockerfile",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A file; its name is in `Content-Disposition`.",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": "FROM debian:bookworm-slim\n"}},
+        },
+        **NOT_MODIFIED,
+    },
+    summary="The Dockerfile that it was built by",
+)
+def dockerfile(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
+    """404 for a version of before Dockerfiles were kept."""
+    return answer_file(service.dockerfile(environment_id, number), if_none_match)
+
+
+@router.get(
     "/versions/{number}/provenance",
     response_model=documents.Provenance,
     responses=NOT_MODIFIED,

@@ -39,7 +39,7 @@ class RecordAbsent:
     """The service remembers no such thing."""
 
     what: str
-    """"environment", "build", "version", "launcher" or "session"."""
+    """"environment", "build", "version", "Dockerfile", "launcher", "session" or "page"."""
     id: str
 
 
@@ -168,6 +168,22 @@ class ResourcesAbsent:
 
 
 @dataclass(frozen=True, slots=True)
+class DataAbsent:
+    """Data that the operator has not set up."""
+
+    name: str
+    existing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataGone:
+    """Data that the settings have, in a directory that is not there."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class FrontendDiffers:
     """An image that holds another frontend than the launcher opens."""
 
@@ -190,6 +206,15 @@ class SessionOutOfMemory:
     memory: int
     """Bytes that it may have."""
     lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDiskFull:
+    """A session that was ended because it wrote more than it may."""
+
+    used: int
+    """Bytes, as is the next."""
+    disk: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,8 +63,10 @@ from builder.failures.served import (
     BackupInvalid,
     BuilderLost,
     CommandMissing,
+    DataAbsent,
     DatabaseAway,
     DatabaseNeeded,
+    DataGone,
     FrontendDiffers,
     HostForeign,
     KindAbsent,
@@ -81,6 +83,7 @@ from builder.failures.served import (
     ServiceUnreachable,
     SessionAbsent,
     SessionClosed,
+    SessionDiskFull,
     SessionEnded,
     SessionExists,
     SessionGuarded,
@@ -1168,6 +1171,21 @@ def _of_launcher(failure: object) -> Words | None:
                 (f"Choose {failure.existing[0]}." if failure.existing else "Set up sessions.classes.",),
                 Blame.USAGE,
             )
+        case DataAbsent():
+            return (
+                f"There is no data called {failure.name}",
+                f"There are: {', '.join(failure.existing)}" if failure.existing else "The settings name none.",
+                (f"Choose {failure.existing[0]}." if failure.existing else "Set up sessions.data.",),
+                Blame.USAGE,
+            )
+        case DataGone():
+            return (
+                f"The data called {failure.name} is not where the settings say",
+                f"sessions.data.{failure.name}: {failure.path}",
+                ("Bring the directory back, or let the settings name the one that it is in now.",
+                 f"Or take {failure.name} out of the launcher's data."),
+                Blame.OUTSIDE,
+            )  # fmt: skip
         case FrontendDiffers():
             return (
                 f"The image holds {failure.frontend}, not {failure.wanted}",
@@ -1189,6 +1207,17 @@ def _of_launcher(failure: object) -> Words | None:
                 (
                     "Choose larger resources for the launcher, and launch again: the work directory is kept.",
                     "Or load less at once: a part of the data, smaller types, one notebook at a time.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case SessionDiskFull():
+            return (
+                "The session filled its disk",
+                f"Its files took {size_in_words(failure.used)}; they may take {size_in_words(failure.disk)}",
+                (
+                    "Launch again and remove what is not needed: the work directory is kept, and a session that begins"
+                    " with too much may run as long as it does not grow.",
+                    "Or choose larger resources for the launcher.",
                 ),
                 Blame.REPOSITORY,
             )

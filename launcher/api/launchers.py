@@ -32,6 +32,7 @@ def create(new: documents.NewLauncher, service: TheLaunchers, response: Response
             resources=new.resources,
             variables=new.variables,
             secrets=new.secrets,
+            data=tuple(new.data),
             idle_limit=new.idle_limit,
         )
     )
@@ -64,8 +65,7 @@ def change(
 ) -> Response:
     """Members that are left out stay as they are. The next session follows it."""
     changes: dict[str, Any] = {name: getattr(wanted, name) for name in wanted.model_fields_set - {"secrets"}}
-    if "command" in changes:
-        changes["command"] = tuple(wanted.command)
+    changes |= {name: tuple(changes[name]) for name in ("command", "data") if name in changes}
     changed = service.change(launcher_id, changes, wanted.secrets, revision_of(if_match))
     return answer(documents.Launcher.model_validate(changed), None, str(changed.revision))
 

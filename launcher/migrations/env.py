@@ -2,12 +2,12 @@
 
 from alembic import context
 
-from launcher.schema import METADATA, VERSION_TABLE
+from launcher.schema import METADATA, SCHEMA
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
-    version_table=VERSION_TABLE,
+    version_table=SCHEMA.version_table,
     render_as_batch=True,
 )
 with context.begin_transaction():

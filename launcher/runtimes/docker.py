@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from builder.failures.asked import EngineUnavailable, ImageAbsent
-from builder.failures.served import PortTaken, SessionExists
+from builder.failures.served import DataGone, PortTaken, SessionExists
 from builder.service import BuildError
 from launcher.records import PORT, Instance, Resources, SessionRequest, Usage
+from launcher.sessions import DISK_TIME
 
 COMMAND_TIME = 60
 """Seconds that a docker command may take."""
@@ -30,6 +31,8 @@ PREFIX = "launchyard-session-"
 
 REPOSITORY = "/run/repository"
 """Where a session finds a repository of this machine, read-only."""
+
+DATA = "/data"
 
 HOME = "/home/user"
 WORK = f"{HOME}/work"
@@ -103,6 +106,15 @@ class DockerRuntime:
             return None
         memory, limit = (_bytes(part) for part in said["MemUsage"].split("/"))
         return Usage(float(said["CPUPerc"].rstrip("%")) / 100, memory, limit, int(said["PIDs"]))
+
+    def disk(self, name: str) -> int | None:
+        count = ("timeout", str(DISK_TIME), "du", "--summarize", "--block-size=1", HOME)
+        try:
+            said = _docker("container", "exec", f"--user={USER}", "--", PREFIX + name, *count)
+        except DockerFailed as failed:  # du fails where a part was not to be read, and counts the rest
+            said = failed.output
+        found = re.match(r"(\d+)\t", said)
+        return int(found[1]) if found else None
 
     def stop(self, name: str, *, delete_work: bool = False) -> None:
         container = PREFIX + name
@@ -194,10 +206,13 @@ def _places(request: SessionRequest) -> tuple[str, ...]:
         f"--mount=type=volume,dst={HOME}",  # starts with what the image has there, and goes with the container
         f"--mount=type=volume,src={PREFIX}{request.name},dst={WORK}",
     )
-    if not request.directory:
-        return places
-    source = str(request.directory).replace('"', '""')  # the option's value is a line of CSV
-    return *places, f'--mount=type=bind,"src={source}",dst={REPOSITORY},readonly'
+    data = (_bound(path, f"{DATA}/{name}") for name, path in request.data.items())
+    return *places, *data, *((_bound(request.directory, REPOSITORY),) if request.directory else ())
+
+
+def _bound(source: Path, place: str) -> str:
+    quoted = str(source).replace('"', '""')  # the option's value is a line of CSV
+    return f'--mount=type=bind,"src={quoted}",dst={place},readonly'
 
 
 def _labels(request: SessionRequest) -> tuple[str, ...]:
@@ -262,6 +277,9 @@ def _failure(failed: DockerFailed, request: SessionRequest) -> object:
         return PortTaken(request.port)
     if re.search(r"no such image|unable to find image|pull access denied", said, re.IGNORECASE):
         return ImageAbsent(request.image)
+    if found := re.search(r"bind source path does not exist: (.+)", said):
+        gone = next((name for name, path in request.data.items() if str(path) == found[1].strip()), "")
+        return DataGone(gone, found[1].strip()) if gone else EngineUnavailable(said[:500])
     return EngineUnavailable(said[:500])
 
 

@@ -23,10 +23,13 @@ class FakeRuntime:
     requests: list[SessionRequest] = field(default_factory=list)
     work: set[str] = field(default_factory=set)
     """Names whose work directory is there."""
+    disks: dict[str, int] = field(default_factory=dict)
+    """Bytes that sessions have written, by name."""
     _sessions: dict[str, Instance] = field(default_factory=dict)
     _lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
-    """Notified when a session starts, ends or is removed."""
+    """Notified when a session starts, ends or is removed, and when its files are counted."""
 
     def start(self, request: SessionRequest) -> Instance:
         if request.name in self._sessions:
@@ -69,6 +72,13 @@ class FakeRuntime:
         resources = next(request.resources for request in reversed(self.requests) if request.name == name)
         return Usage(0.0, 1_000_000, resources.memory, 1)
 
+    def disk(self, name: str) -> int | None:
+        with self.changed:
+            self._counts[name] = self._counts.get(name, 0) + 1
+            self.changed.notify_all()
+            session = self._sessions.get(name)
+            return self.disks.get(name, 0) if session and session.state == "running" else None
+
     def stop(self, name: str, *, delete_work: bool = False) -> None:
         with self.changed:
             session = self._sessions.pop(name, None)
@@ -81,6 +91,12 @@ class FakeRuntime:
     def answers(self, url: str) -> bool:
         """The probe of sessions that are only made up."""
         return self.ready and any(s.url == url and s.state == "running" for s in self._sessions.values())
+
+    def counted(self, name: str, times: int = 1) -> bool:
+        """Whether the files of a session are counted so many times more, within seconds."""
+        with self.changed:
+            wanted = self._counts.get(name, 0) + times
+            return self.changed.wait_for(lambda: self._counts.get(name, 0) >= wanted, 10)
 
     def finish(self, name: str, exit_code: int, *lines: str, exhausted: bool = False) -> None:
         """Let what runs in a session end by itself, or for want of memory, with its last words."""

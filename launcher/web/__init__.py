@@ -22,7 +22,7 @@ from builder.failures import explain
 from builder.failures.served import RecordAbsent
 from builder.service import BuildError
 from launcher.places import Places
-from launcher.web import builds, create, home, launchers, sessions, versions
+from launcher.web import builds, create, home, launchers, operator, sessions, versions
 from launcher.web.page import render
 
 POLICY = (
@@ -50,6 +50,7 @@ STATIC = {
     "page.css": OWN / "page.css",
     "page.js": OWN / "page.js",
     "icon.svg": OWN / "icon.svg",
+    "badge.svg": OWN / "badge.svg",
     "htmx.js": _of_htmx("htmx-2.min.js"),
     "sse.js": _of_htmx("ext/hx-sse-2.min.js"),
 }
@@ -58,7 +59,7 @@ STATIC = {
 def add_pages(app: FastAPI, places: Places) -> None:
     """Let an application that answers for launchers answer people as well."""
     app.state.places = places
-    for routes in (home, create, launchers, builds, versions, sessions):
+    for routes in (home, create, launchers, builds, versions, sessions, operator):
         app.include_router(routes.router, include_in_schema=False)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     for kind in (BuildError, HTTPException, RequestValidationError):

@@ -80,16 +80,17 @@ class Story:
 
 def _bar(stage: tuple[str, Mapping[str, Mapping[str, Any]]]) -> Bar | None:
     words, steps = stage
-    started = [step for step in steps.values() if step["started"]]
+    # What a stage stands on is looked up long before it begins.
+    own = [step for step in steps.values() if " FROM " not in step["name"]]
+    started = [step for step in own or steps.values() if step["started"]]
     if not started:
         return None
     running = any(not step["completed"] for step in started)
-    own = [step for step in started if " FROM " not in step["name"]]
     return Bar(
         words,
         min(step["started"] for step in started),
         None if running else max(step["completed"] for step in started),
-        bool(own) and all(step["cached"] for step in own),
+        bool(own) and all(step["cached"] for step in started),
         any(step["error"] for step in started),
     )
 

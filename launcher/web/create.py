@@ -58,6 +58,7 @@ def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Respons
                 frontend=_frontend(form),
                 command=words_of(form.get("command", "")),
                 resources=form.get("resources"),
+                data=data_of(form, launchers),
                 variables=variables_of(form.get("variables", "")),
                 secrets=variables_of(form.get("secrets", "")),
             )
@@ -75,6 +76,11 @@ def words_of(text: str) -> tuple[str, ...]:
         return tuple(shlex.split(text))
     except ValueError as error:
         raise BuildError(LauncherInvalid((("command", str(error)),))) from None
+
+
+def data_of(form: Mapping[str, str], launchers: Launchers) -> tuple[str, ...]:
+    """The data that is ticked."""
+    return tuple(name for name in launchers.data() if f"data-{name}" in form)
 
 
 def variables_of(text: str) -> Mapping[str, str]:
@@ -111,5 +117,6 @@ def _form(launchers: Launchers, given: Mapping[str, str]) -> dict[str, Any]:
         "given": {name: value for name, value in given.items() if name != "secrets"},
         "frontends": get_args(Frontend),
         "classes": launchers.resources(),
+        "data": tuple(launchers.data()),
         "strategies": STRATEGIES,
     }

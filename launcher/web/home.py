@@ -31,6 +31,7 @@ def home(launchers: TheLaunchers, builder: TheBuilder, search: Search = "", curs
     return render(
         "home.html.j2",
         search=search,
+        examples=launchers.examples(),
         rows=[(launcher, environment_of(launcher, builder)) for launcher in page.items],
         next=page.next,
         live={launcher.id: [s for s in live if s.launcher_id == launcher.id] for launcher in page.items},

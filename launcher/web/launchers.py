@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from builder.failures import Explanation, explain
@@ -14,7 +15,7 @@ from builder.records import Asked, Environment, Version
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.records import Launcher
 from launcher.service import Launchers
-from launcher.web.create import variables_of, words_of
+from launcher.web.create import data_of, variables_of, words_of
 from launcher.web.home import environment_of
 from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
 
@@ -32,8 +33,8 @@ class Freshness:
 
 
 @router.get("")
-def launcher(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
-    return render("launcher.html.j2", failure=None, **_shown(name, launchers, builder))
+def launcher(request: Request, name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+    return render("launcher.html.j2", failure=None, **_shown(request, name, launchers, builder))
 
 
 @router.get("/actions")
@@ -47,11 +48,11 @@ def actions(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response
 
 
 @router.post("/launch")
-def launch(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def launch(request: Request, name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     try:
         session = launchers.launch(launchers.named(name).id)
     except BuildError as error:
-        return failed(error, "launcher.html.j2", 409, **_shown(name, launchers, builder))
+        return failed(error, "launcher.html.j2", 409, **_shown(request, name, launchers, builder))
     return go(f"/launchers/{name}/sessions/{session.id}?open=1")
 
 
@@ -65,7 +66,7 @@ def rebuild(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response
 
 
 @router.post("/change")
-def change(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def change(request: Request, name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     found = launchers.named(name)
     try:
         minutes = form.get("idle_minutes", "")
@@ -75,6 +76,7 @@ def change(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) 
                 "name": form.get("name", found.name),
                 "resources": form.get("resources", found.resources),
                 "command": words_of(form.get("command", "")),
+                "data": data_of(form, launchers),
                 "variables": variables_of(form.get("variables", "")),
                 "idle_limit": int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 7 else None,
             },
@@ -84,7 +86,7 @@ def change(name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) 
             },
         )
     except BuildError as error:
-        return failed(error, "launcher.html.j2", **_shown(name, launchers, builder))
+        return failed(error, "launcher.html.j2", **_shown(request, name, launchers, builder))
     return go(f"/launchers/{changed.name}")
 
 
@@ -94,18 +96,30 @@ def delete(name: str, launchers: TheLaunchers) -> Response:
     return go("/")
 
 
-def _shown(name: str, launchers: Launchers, builder: Service) -> dict[str, Any]:
+def _shown(request: Request, name: str, launchers: Launchers, builder: Service) -> dict[str, Any]:
     found = launchers.named(name)
     environment = environment_of(found, builder)
+    here = f"{request.url.scheme}://{request.headers.get('host', '')}"
     return {
         "launcher": found,
+        "here": here,
+        "shared": _share_link(here, environment),
         "command": shlex.join(found.command),
         "environment": environment,
         "version": launched_version(found, environment, builder),
         "builds": builder.builds(environment_id=environment.id, limit=5).items if environment else (),
         "sessions": launchers.sessions(launcher_id=found.id, limit=10).items,
         "classes": launchers.resources(),
+        "data": tuple(launchers.data()),
     }
+
+
+def _share_link(here: str, environment: Environment | None) -> str:
+    """Where New launcher opens filled in as for this environment; empty where it is of this machine alone."""
+    if environment is None or not environment.repository.startswith("https://"):
+        return ""
+    asked = {"repo": environment.repository, "ref": environment.ref or "", "subdir": environment.subdir}
+    return f"{here}/launch?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
 def launched_version(launcher: Launcher, environment: Environment | None, builder: Service) -> Version | None:

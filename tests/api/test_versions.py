@@ -135,6 +135,14 @@ def test_provenance_says_what_a_version_was_made_of_and_by_which_build(service: 
     assert found["launchyard"]
 
 
+def test_dockerfile_of_a_version_is_the_one_that_was_previewed(service: Running) -> None:
+    environment = service.built(name="dockerfile")
+    answer = service.http.get(f"/api/v1/environments/{environment['id']}/versions/1/dockerfile")
+    assert answer.headers["content-disposition"] == 'attachment; filename="dockerfile-v1-Dockerfile"'
+    plan = service.post("/plans", {"repository": str(service.repository)}, 200)
+    assert answer.text == plan["dockerfile"]
+
+
 def test_provenance_of_an_image_that_was_there_says_that_another_build_made_it(service: Running) -> None:
     service.built(name="first-of-two")
     environment = service.built(name="second-of-two")

@@ -149,3 +149,70 @@ def test_streamlit_dashboard_works_below_its_base_path(
         expect(page.get_by_text("twice 6")).to_be_visible(timeout=STARTED)
         page.get_by_role("slider").press("ArrowRight")
         expect(page.get_by_text("twice 8")).to_be_visible(timeout=STARTED)
+
+
+def test_vscodium_opens_in_the_work_directory(
+    directory: Path, settings: Settings, engine: BuildKit, browser_page: Page
+) -> None:
+    if not settings.vscodium.archive:
+        pytest.skip("the setting vscodium.archive names no archive of VSCodium's server")
+    page = browser_page
+    repository = write_repository(directory / "code", {"requirements.txt": "six==1.16.0\n", "tides.py": "HIGH = 1\n"})
+    with elsewhere(served(directory, settings, engine)) as service:
+        page.goto(f"{service.address}/launch?repo={repository}")
+        page.get_by_label("Open in").select_option("vscodium")
+        page.get_by_role("button", name="Create").click()
+        expect(page.locator(".pill").first).to_have_text("succeeded", timeout=BUILT)
+        page.get_by_role("button", name="Launch").click()
+        file = page.locator(".explorer-folders-view").get_by_role("treeitem", name=re.compile("tides.py"))
+        expect(file).to_be_visible(timeout=STARTED)
+        file.click()
+        expect(page.locator(".monaco-editor .view-line").first).to_have_text("HIGH = 1", timeout=STARTED)
+
+
+def test_two_people_at_once_have_a_launcher_and_a_session_each(
+    directory: Path, settings: Settings, engine: BuildKit, browser_page: Page
+) -> None:
+    assert browser_page.context.browser
+    repositories = [
+        write_repository(directory / name, {"requirements.txt": "six==1.16.0\n", "whose.py": f"NAME = {name!r}\n"})
+        for name in ("ada", "mary")
+    ]
+    contexts = [browser_page.context.browser.new_context() for _ in repositories]
+    try:
+        with elsewhere(served(directory, settings, engine)) as service:
+            pages = [context.new_page() for context in contexts]
+            for page, repository in zip(pages, repositories, strict=True):
+                page.goto(f"{service.address}/launch?repo={repository}")
+                page.get_by_role("button", name="Create").click()
+            for page in pages:
+                expect(page.locator(".pill").first).to_have_text("succeeded", timeout=BUILT)
+                page.get_by_role("button", name="Launch").click()
+            for page, name in zip(pages, ("ada", "mary"), strict=True):
+                page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/[0-9a-f-]+/lab"), timeout=STARTED)
+                assert run_cell(page, "import whose; print(whose.NAME)") == name
+            answer = pages[1].goto(pages[0].url)
+            assert answer and answer.status == 403, "who was given no token opens nobody's session"
+            sessions = service.launchers.sessions().items
+            assert len({session.launcher_id for session in sessions}) == 2
+    finally:
+        for context in contexts:
+            context.close()
+
+
+def test_failed_build_says_what_to_change_and_the_change_makes_it_succeed(
+    directory: Path, settings: Settings, engine: BuildKit, browser_page: Page
+) -> None:
+    page = browser_page
+    repository = write_repository(directory / "wrong", {"requirements.txt": "sixx-of-nobody\n"})
+    with elsewhere(served(directory, settings, engine)) as service:
+        page.goto(f"{service.address}/launch?repo={repository}")
+        page.get_by_role("button", name="Create").click()
+        expect(page.locator(".pill").first).to_have_text("failed", timeout=BUILT)
+        failure = page.get_by_role("alert")
+        expect(failure).to_contain_text("There is no package sixx-of-nobody")
+        expect(failure).to_contain_text("requirements.txt")
+        (repository / "requirements.txt").write_text("six==1.16.0\n")
+        commit(repository)
+        page.get_by_role("button", name="Rebuild").click()
+        expect(page.locator(".pill").first).to_have_text("succeeded", timeout=BUILT)

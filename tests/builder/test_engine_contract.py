@@ -202,3 +202,8 @@ def test_push_to_a_registry_that_does_not_answer_fails(world: World) -> None:
     with pytest.raises(BuildError) as raised:
         world.engine.push(reference)
     assert isinstance(raised.value.failure, PushFailed)
+
+
+def test_it_says_how_much_its_images_take(world: World) -> None:
+    world.build("FROM " + world.base + "\nCOPY requirements.txt /\n", SIX)
+    assert world.engine.usage()["the engine's images"] > 0

@@ -196,6 +196,19 @@ def test_a_cancelled_first_build_leaves_an_empty_environment(store: Store) -> No
     assert store.environment(made.id).state == "empty"
 
 
+def test_builds_that_ended_are_counted_by_day_state_and_kind_of_failure(store: Store) -> None:
+    made = environment(store)
+    for result in (outcome(), FAILED, FAILED):
+        build, _ = store.start_build(made.id, "asked", "", Asked())
+        store.begin(build.id)
+        store.conclude(build.id, result)
+    now = datetime.now(UTC)
+    found = {(ended.state, ended.code): ended.count for ended in store.ended(now - timedelta(minutes=5))}
+    assert found == {("succeeded", ""): 1, ("failed", "x"): 2}
+    assert {ended.day for ended in store.ended(now - timedelta(minutes=5))} <= {now.date(), datetime.now(UTC).date()}
+    assert store.ended(now + timedelta(minutes=5)) == ()
+
+
 def test_a_name_is_of_one_environment_only(store: Store) -> None:
     environment(store)
     with pytest.raises(BuildError) as raised:

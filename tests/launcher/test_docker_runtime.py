@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from builder.failures.served import DataGone
+from builder.service import BuildError
 from builder.settings import load
 from launcher.records import Resources, SessionRequest
 from launcher.runtimes.docker import DockerRuntime
@@ -30,6 +32,7 @@ def inspected(*arguments: str) -> Any:
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("repositories") / 'a, "b":c'
     directory.mkdir()
+    directory.parent.chmod(0o777)  # it is also the data that a session reads, and must not write
     return directory
 
 
@@ -42,9 +45,10 @@ def container(directory: Path) -> Iterator[Any]:
     request = SessionRequest(
         NAME, image, "jupyterlab", command, token="open-sesame", directory=directory, commit="0" * 40
     )
+    data = {"tides": directory.parent}
     resources = Resources(cpus=0.5, memory=300_000_000, processes=50)
     variables = {"API_KEY": "s3cret with spaces", "LAUNCHYARD_TOKEN": "of the user's own"}
-    runtime.start(replace(request, resources=resources, variables=variables))
+    runtime.start(replace(request, resources=resources, variables=variables, data=data))
     yield inspected("container", "inspect", f"launchyard-session-{NAME}")
     runtime.stop(NAME, delete_work=True)
 
@@ -88,7 +92,7 @@ def inside(command: str) -> str:
     return done.stdout.decode()
 
 
-@pytest.mark.parametrize("place", ["/", "/etc", "/usr/local/bin", "/opt", "/run/repository"])
+@pytest.mark.parametrize("place", ["/", "/etc", "/usr/local/bin", "/opt", "/run/repository", "/data/tides"])
 def test_nothing_of_the_image_can_be_written_to(container: Any, place: str) -> None:
     assert "Read-only file system" in inside(f"echo x > {place}/written")
 
@@ -130,6 +134,20 @@ def test_repository_of_this_machine_is_read_only_whatever_its_path_is(container:
     assert mounts["/run/repository"]["RW"] is False
     assert mounts["/home/user/work"]["Type"] == "volume"
     assert "LAUNCHYARD_REPOSITORY=/run/repository" in container["Config"]["Env"]
+
+
+def test_data_of_the_operators_is_read_where_it_was_mounted(container: Any, directory: Path) -> None:
+    assert inside("ls /data/tides").strip() == directory.name
+
+
+def test_data_whose_directory_is_gone_is_named(directory: Path) -> None:
+    runtime, name = DockerRuntime(), f"{NAME}-3"
+    gone = directory / "gone"
+    request = SessionRequest(name, load().bases.python.replace("{version}", "3.10"), "none", ("sleep", "9"))
+    with pytest.raises(BuildError) as raised:
+        runtime.start(replace(request, data={"tides": gone}))
+    assert raised.value.failure == DataGone("tides", str(gone))
+    assert runtime.get(name) is None
 
 
 def test_work_directory_is_a_volume_known_as_launchyards(container: Any) -> None:

@@ -85,6 +85,25 @@ def test_session_that_wants_too_much_memory_says_so(service: Launching, launcher
     assert "500 MB" in explanation["seen"] and "Killed" in explanation["seen"]
 
 
+def test_session_that_grows_beyond_its_disk_is_ended_and_one_that_begins_so_is_not(
+    service: Launching, launcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service.launchers.keeper, "asked", 0.05)
+    monkeypatch.setattr(service.launchers.keeper, "counted", 0.05)
+    large = service.launcher(name="large", resources="large")
+    session = service.launched(large)
+    counted = service.runtime.counted(service.instance(session))
+    service.runtime.disks[service.instance(session)] = 5_000_001
+    failed = service.in_state(session["id"], "failed")
+    assert counted and failed["explanation"]["code"] == "session-disk-full"
+    assert "Its files took 5 MB; they may take 5 MB" in failed["explanation"]["seen"]
+    again = service.launched(large)
+    assert service.runtime.counted(service.instance(again), 3)
+    assert service.get(f"/sessions/{again['id']}")["state"] == "running", "its work directory can be cleared"
+    service.runtime.disks[service.instance(session)] = 5_000_002
+    service.in_state(again["id"], "failed")
+
+
 def test_session_whose_program_is_shut_down_has_stopped(service: Launching, launcher: Any) -> None:
     session = service.launched(launcher)
     service.runtime.finish(service.instance(session), 0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builder.failures.asked import SettingsInvalid
+from builder.service import BuildError, Settings
+from builder.settings import Sessions
+from launcher.service import data_of
 from tests.command import foreign
-from tests.launching import Launching
+from tests.launching import DATA, Launching
 
 
 def problem(service: Launching, document: dict[str, Any], status: int) -> Any:
@@ -73,6 +78,7 @@ def test_name_that_is_taken_leaves_no_environment_behind(service: Launching) -> 
         ({"frontend": "streamlit", "command": ["--server.port=1"]}, "command-missing"),
         ({"frontend": "command"}, "command-missing"),
         ({"resources": "huge"}, "resources-absent"),
+        ({"data": ["charts", "moon"]}, "data-absent"),
         ({"variables": {"LAUNCHYARD_TOKEN": "x"}}, "launcher-invalid"),
         ({"secrets": {"PATH": "/tmp"}}, "launcher-invalid"),
     ],
@@ -119,6 +125,26 @@ def test_secrets_are_added_replaced_and_taken_away(service: Launching) -> None:
     request = service.runtime.requests[-1]
     assert request.variables == {"TWO": "22", "THREE": "3"}
     assert (request.resources.cpus, request.resources.memory) == (2, 900_000_000)
+
+
+def test_data_that_is_chosen_is_mounted_and_what_the_settings_forget_is_not(
+    service: Launching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = service.launcher(name="with-data", data=["tide-gauges", "charts"])
+    assert launcher["data"] == ["tide-gauges", "charts"]
+    monkeypatch.delitem(DATA, "charts")
+    service.launched(launcher)
+    assert service.runtime.requests[-1].data == {"tide-gauges": Path("/srv/tide-gauges")}
+    changed = service.http.patch(f"/api/v1/launchers/{launcher['id']}", json={"data": []}).json()
+    assert changed["data"] == []
+
+
+@pytest.mark.parametrize(("name", "path"), [("Tides", "/srv"), ("a/b", "/srv"), ("tides", "srv"), ("../etc", "/etc")])
+def test_data_that_the_settings_cannot_have(name: str, path: str) -> None:
+    settings = replace(Settings(), sessions=Sessions(data={name: path}))
+    with pytest.raises(BuildError) as raised:
+        data_of(settings)
+    assert isinstance(raised.value.failure, SettingsInvalid)
 
 
 def test_change_of_what_somebody_else_has_changed_is_refused(service: Launching) -> None:

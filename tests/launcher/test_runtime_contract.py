@@ -171,6 +171,16 @@ def test_use_of_a_running_session_is_known_and_that_of_an_ended_one_is_not(world
     assert world.runtime.usage(world.name) is None
 
 
+def test_what_a_session_has_on_disk_is_known_while_it_runs(world: World) -> None:
+    assert world.runtime.disk(world.name) is None
+    world.open()
+    used = world.runtime.disk(world.name)
+    assert used is not None and 0 <= used < 1_000_000
+    world.finish(world.name)
+    world.runtime.wait(world.name, BOUND)
+    assert world.runtime.disk(world.name) is None
+
+
 def test_session_is_known_as_its_owners(world: World) -> None:
     world.open(replace(world.request(), owner="service-a"))
     assert [i.owner for i in world.runtime.list() if i.name == world.name] == ["service-a"]

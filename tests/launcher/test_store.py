@@ -1,4 +1,5 @@
-"""What is remembered of launchers and sessions, and that its schema is the one that the migrations make."""
+"""What is remembered of launchers and sessions, and that its schema is the one that the migrations make: on SQLite, and
+on a real Postgres."""
 
 from __future__ import annotations
 
@@ -15,25 +16,34 @@ from builder.failures.served import RecordAbsent, SessionsFull
 from builder.service import BuildError
 from builder.store import Store
 from launcher.records import Launcher
-from launcher.schema import METADATA, VERSION_TABLE
+from launcher.schema import METADATA, SCHEMA
 from launcher.store import KEPT, LauncherStore, NewSession
+from tests import servers
 
 VALUES: dict[str, Any] = {
     "environment_id": None, "image": "lab/tides:1", "version": None, "frontend": "jupyterlab", "command": [],
-    "resources": "small", "variables": {}, "idle_limit": None,
+    "resources": "small", "variables": {}, "data": [], "idle_limit": None,
 }  # fmt: skip
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'records.db'}")
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[servers.Server]:
+    with servers.postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.engine)])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """An empty database."""
+    sqlite = request.param == "sqlite"
+    made = Store(f"sqlite:///{tmp_path / 'records.db'}" if sqlite else request.getfixturevalue("postgres").database())
     yield made
     made.close()
 
 
 @pytest.fixture
 def store(records: Store) -> LauncherStore:
-    made = LauncherStore(records.engine)
+    made = LauncherStore(records)
     made.migrate()
     return made
 
@@ -44,7 +54,7 @@ def session(launcher: Launcher) -> NewSession:
 
 def test_migrations_make_the_tables_that_the_store_asks_for(records: Store, store: LauncherStore) -> None:
     with records.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        context = MigrationContext.configure(connection, opts={"version_table": SCHEMA.version_table})
         assert compare_metadata(context, METADATA) == []
 
 
