@@ -82,6 +82,10 @@ def perform(builder: Builder, order: Order, emit: Emit) -> Outcome:
         return Outcome(explanation=explain(error.failure).to_json())
 
 
+NICE = 10
+"""How far a build's process stands back, by setpriority(2), from who asks the service something and waits."""
+
+
 class ProcessRunner:
     """Runs each build in a process of its own, on Docker and BuildKit."""
 
@@ -93,6 +97,8 @@ class ProcessRunner:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stdin and process.stderr
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         process.stdin.write(pickle.dumps(order))
         following = asyncio.create_task(_follow(process, emit))
         stopping = asyncio.create_task(stop.wait())

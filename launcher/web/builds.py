@@ -58,6 +58,8 @@ class Story:
     stages: dict[str, str] = field(default_factory=dict)
     """By step."""
     lines: int = 0
+    stage: str = ""
+    """Of the last line."""
     last: int = 0
     """The id of the last event."""
 
@@ -71,7 +73,8 @@ class Story:
         elif event.type == "log":
             for text in str(content["text"]).splitlines():
                 self.lines += 1
-                yield Line(self.lines, self.stages.get(content["step"], ""), printable(text))
+                self.stage = self.stages.get(content["step"], "")
+                yield Line(self.lines, self.stage, printable(text))
 
     def bars(self) -> list[Bar]:
         """The timeline, in the order in which stages began."""
@@ -107,8 +110,8 @@ def build(build_id: str, builder: TheBuilder, launchers: TheLaunchers) -> Respon
         launchers=launchers.launchers_of(found.environment_id),
         timeline=_timeline(found, story.bars()),
         lines=lines[-SHOWN:],
+        before="",
         left_out=max(0, len(lines) - SHOWN),
-        stages=sorted({line.stage for line in lines if line.stage}),
         after=f"{story.last}-{story.lines}",
         running=found.state in UNDER_WAY,
     )
@@ -145,12 +148,13 @@ async def _parts(builder: Service, build_id: str, seen: str) -> AsyncIterator[st
     while True:
         events = await asyncio.to_thread(builder.events, build_id, story.last)
         for event in events:
+            before = story.stage
             lines = list(story.tell(event))
             changed = changed or event.type in ("step", "plan", "state")
             if event.id <= behind:
                 continue
             if lines:
-                yield _sent(story, "log", _part("parts/lines.html.j2", lines=lines))
+                yield _sent(story, "log", _part("parts/lines.html.j2", lines=lines, before=before))
             if event.type == "end":
                 yield _sent(story, "end", event.content["state"])
                 return

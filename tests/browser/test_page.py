@@ -179,6 +179,12 @@ def test_failed_build_is_explained_before_its_log_and_lines_have_addresses(world
     assert failure.bounding_box()["y"] < log.bounding_box()["y"]  # type: ignore[index]
     log.get_by_role("link", name="Line 1").first.click()
     assert page.url.endswith("#L1")
+    first, stage = log.locator(".line").first, log.get_by_role("button").first
+    stage.press("Enter")
+    expect(first).to_be_hidden()
+    expect(stage).to_have_attribute("aria-expanded", "false")
+    stage.press("Enter")
+    expect(first).to_be_visible()
     page.get_by_label("Search the log").fill("nothing of the kind")
     expect(log.locator(".line").first).to_be_hidden()
     page.get_by_label("Search the log").fill("NUMPIE")

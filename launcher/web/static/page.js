@@ -5,18 +5,24 @@
     if (question && !window.confirm(question)) event.preventDefault();
   });
 
-  const filterLog = () => {
-    const log = document.getElementById("log");
+  // A line is shown unless its stage is folded, or the search finds nothing in it.
+  const showLines = () => {
     const wanted = document.getElementById("log-search").value.toLowerCase();
-    const stage = document.getElementById("log-stage").value;
-    for (const line of log.children) {
-      const fits = (!stage || line.dataset.stage === stage) && line.lastElementChild.textContent.toLowerCase().includes(wanted);
-      line.hidden = !fits;
+    let folded = false;
+    for (const part of document.getElementById("log").children) {
+      if (part.matches(".fold")) folded = part.getAttribute("aria-expanded") === "false";
+      else part.hidden = folded || !part.lastElementChild.textContent.toLowerCase().includes(wanted);
     }
   };
 
+  document.addEventListener("click", (event) => {
+    if (!event.target.matches(".fold")) return;
+    event.target.setAttribute("aria-expanded", event.target.getAttribute("aria-expanded") === "false");
+    showLines();
+  });
+
   document.addEventListener("input", (event) => {
-    if (["log-search", "log-stage"].includes(event.target.id)) filterLog();
+    if (event.target.id === "log-search") showLines();
     const table = document.querySelector(`[data-searched-by="${CSS.escape(event.target.id)}"]`);
     if (!table) return;
     const wanted = event.target.value.toLowerCase();
@@ -32,10 +38,7 @@
   document.addEventListener("htmx:sseMessage", (event) => {
     const log = document.getElementById("log");
     if (!log || event.detail.type !== "log") return;
-    const stages = document.getElementById("log-stage");
-    const stage = log.lastElementChild && log.lastElementChild.dataset.stage;
-    if (stage && ![...stages.options].some((option) => option.value === stage)) stages.add(new Option(stage));
-    if (stages.value || document.getElementById("log-search").value) filterLog();
+    if (log.querySelector("[aria-expanded=false]") || document.getElementById("log-search").value) showLines();
     if (follows) log.scrollTop = log.scrollHeight;
   });
 })();
