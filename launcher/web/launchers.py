@@ -22,6 +22,10 @@ from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
 router = APIRouter(prefix="/launchers/{name}")
 
 
+PINNABLE = 50
+"""Versions that a launcher's settings offer, the newest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How what is launched stands to what its repository has now."""
@@ -69,11 +73,12 @@ def rebuild(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response
 def change(request: Request, name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     found = launchers.named(name)
     try:
-        minutes = form.get("idle_minutes", "")
+        minutes, version = form.get("idle_minutes", ""), form.get("version", "")
         changed = launchers.change(
             found.id,
             {
                 "name": form.get("name", found.name),
+                "version": int(version) if version.isdecimal() and len(version) < 9 else None,
                 "resources": form.get("resources", found.resources),
                 "command": words_of(form.get("command", "")),
                 "data": data_of(form, launchers),
@@ -107,6 +112,7 @@ def _shown(request: Request, name: str, launchers: Launchers, builder: Service) 
         "command": shlex.join(found.command),
         "environment": environment,
         "version": launched_version(found, environment, builder),
+        "pinnable": _pinnable(found, environment, builder),
         "builds": builder.builds(environment_id=environment.id, limit=5).items if environment else (),
         "sessions": launchers.sessions(launcher_id=found.id, limit=10).items,
         "classes": launchers.resources(),
@@ -120,6 +126,13 @@ def _share_link(here: str, environment: Environment | None) -> str:
         return ""
     asked = {"repo": environment.repository, "ref": environment.ref or "", "subdir": environment.subdir}
     return f"{here}/launch?{urlencode({name: value for name, value in asked.items() if value})}"
+
+
+def _pinnable(launcher: Launcher, environment: Environment | None, builder: Service) -> list[int]:
+    """Numbers of versions to choose from, the newest first; the one that is chosen is among them."""
+    newest = builder.versions(environment.id, limit=PINNABLE).items if environment else ()
+    chosen = {launcher.version} if launcher.version else set()
+    return sorted({version.number for version in newest} | chosen, reverse=True)
 
 
 def launched_version(launcher: Launcher, environment: Environment | None, builder: Service) -> Version | None:

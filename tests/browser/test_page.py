@@ -228,12 +228,15 @@ def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) ->
     page.get_by_text("Settings").click()
     page.get_by_label("Variables, one NAME=value a line").fill("A=1\nB=x y=z")
     page.get_by_label("Resources").select_option("large")
+    page.get_by_label("Version").select_option("v1, always")
+    page.get_by_label("charts, at /data/charts").check()
     page.get_by_role("button", name="Save").click()
     page.wait_for_load_state()
     assert "hunter2" not in page.content()
     changed = world.service.get(f"/launchers/{launcher['id']}")
     assert (changed["variables"], changed["resources"]) == ({"A": "1", "B": "x y=z"}, "large")
     assert (changed["secrets"], changed["command"]) == (["KEY"], words)
+    assert (changed["version"], changed["data"]) == (1, ["charts"])
 
 
 def test_launcher_is_deleted_only_after_a_question(world: World, page: Page) -> None:
