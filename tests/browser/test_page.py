@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import ConsoleMessage, Page, Response, expect
+from playwright.sync_api import ConsoleMessage, Page, Response, Route, expect
 
 from launcher.serve import application
 from tests.browser.conftest import elsewhere
@@ -125,6 +125,28 @@ def test_link_is_read_as_it_is_pasted_and_a_wrong_one_says_what_to_do(world: Wor
     expect(card).to_contain_text("3.10 default")
     expect(card.get_by_role("listitem")).to_have_text("numpy")
     expect(page.locator("#refs option")).to_have_attribute("value", "main")
+
+
+def test_plan_is_asked_for_once_more_when_the_connection_breaks(world: World, page: Page) -> None:
+    asked: list[str] = []
+
+    def break_the_first(route: Route) -> None:
+        body = route.request.post_data or ""
+        if "repository=%2F" in body:
+            asked.append(body)
+        if asked == [body]:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/launch/plan", break_the_first)
+    try:
+        page.goto(f"{world.address}/launch")
+        page.get_by_label("Repository").fill(str(world.service.repository))
+        expect(page.get_by_role("region", name="What would be built")).to_be_visible()
+    finally:
+        page.unroute("**/launch/plan")
+    assert len(asked) == 2 and asked[0] == asked[1]
 
 
 def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Page) -> None:

@@ -1,9 +1,21 @@
-// What htmx does not do: asking before something is deleted, and searching what is on the page already.
+// What htmx does not do: asking before something is deleted, searching what is on the page already, and asking once
+// more when a connection breaks.
 (() => {
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
+
+  // A network that changes breaks what is under way; what asks by itself every few seconds needs no help.
+  const broken = new WeakSet();
+  document.addEventListener("htmx:sendError", (event) => {
+    const { elt, requestConfig, target } = event.detail;
+    if (broken.has(elt) || (elt.getAttribute("hx-trigger") || "").includes("every")) return;
+    broken.add(elt);
+    const [select, swap] = ["hx-select", "hx-swap"].map((name) => elt.getAttribute(name) || undefined);
+    htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target, select, swap });
+  });
+  document.addEventListener("htmx:afterOnLoad", (event) => broken.delete(event.detail.elt));
 
   // A line is shown unless its stage is folded, or the search finds nothing in it.
   const showLines = () => {
