@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -121,6 +122,47 @@ def test_the_standard_librarys_compiled_modules_work_on_python(version: str, ima
     assert docker("run", "--rm", "--network=none", image, "python", "-c", code) == f"{version} 1000 True\n"
 
 
+Files = dict[str, tuple[object, ...]]
+
+
+def holds(image: str, archive: Path) -> tuple[Any, list[Files]]:
+    """An image's configuration without its layers' digests, and each layer's entries that say something, by path."""
+    docker("save", f"--output={archive}", image)
+    with tarfile.open(archive) as saved:
+
+        def member(name: str) -> bytes:
+            file = saved.extractfile(name)
+            assert file
+            return file.read()
+
+        manifest = json.loads(member("manifest.json"))[0]
+        layers: list[Files] = []
+        for name in manifest["Layers"]:
+            files: Files = {}
+            with tarfile.open(fileobj=saved.extractfile(name)) as layer:
+                for entry in layer:
+                    content = layer.extractfile(entry) if entry.isfile() else None
+                    digest = hashlib.sha256(content.read()).hexdigest() if content else ""
+                    said = (entry.type, entry.mode, entry.uid, entry.gid, entry.mtime, entry.linkname, digest)
+                    if not (entry.isdir() and any(files_of.get(entry.name) == said for files_of in layers)):
+                        files[entry.name] = said
+            layers.append(files)
+        config = json.loads(member(manifest["Config"]))
+    archive.unlink()
+    return {**config, "rootfs": None}, layers
+
+
+def assert_same(first: Built, second: Built, directory: Path) -> None:
+    """One id, or all but one id.
+
+    An engine whose images are its graph driver's writes a layer in another order, and without the directories that
+    are as they were, where it has the layer below twice: once as its cache knows it, once as an image does.
+    """
+    if second.image_id != first.image_id:
+        archive = directory / "image.tar"
+        assert holds(second.image_id, archive) == holds(first.image_id, archive)
+
+
 class TestTheSameImage:
     def test_a_commit_that_changes_no_file_that_matters_gives_the_image_that_exists(
         self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
@@ -139,7 +181,7 @@ class TestTheSameImage:
 
     @pytest.mark.parametrize("fixture", ["pip_utf16", "conda_python_version"])
     def test_the_same_key_and_lock_give_the_same_id_without_the_build_cache(
-        self, fixture: str, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+        self, fixture: str, engine: BuildKit, settings: Settings, make_repository: MakeRepository, tmp_path: Path
     ) -> None:
         repository = make_repository(ROOT / fixture / "repository", fixture)
         first = build_image(repository, engine, settings, wish=AFRESH)
@@ -148,7 +190,7 @@ class TestTheSameImage:
         assert len(again) >= 6
         assert not [step for step in again if step.cached]
         assert (second.key, second.lock) == (first.key, first.lock)
-        assert second.image_id == first.image_id
+        assert_same(first, second, tmp_path)
 
     def test_a_package_more_leaves_the_groups_before_its_own_as_they_are(
         self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
@@ -164,7 +206,7 @@ class TestTheSameImage:
         assert after.image_id != before.image_id
 
     def test_wheels_that_the_engine_has_dropped_are_fetched_again(
-        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository, tmp_path: Path
     ) -> None:
         repository = make_repository({"requirements.txt": "zipp==3.19.2\n"})
         first = build_image(repository, engine, settings, frontend="none")
@@ -182,7 +224,7 @@ class TestTheSameImage:
         ]
         assert len(fetched) == 2
         assert not [step for step in seen if isinstance(step, Step) and step.error]
-        assert second.image_id == first.image_id
+        assert_same(first, second, tmp_path)
 
 
 class TestAsOf:
