@@ -64,10 +64,16 @@ class Wish:
     """How a person wants it built; nothing here changes what is in the image, but for fresh versions."""
 
     rebuild: bool = False
+    """Decide versions by what the indexes have now."""
     tags: tuple[str, ...] = ()
     push: bool = False
     no_cache: bool = False
-    """With `rebuild`: run every step again that depends on what is asked for; what was downloaded is kept."""
+    """Run every step again that depends on what is asked for; what was downloaded is kept."""
+
+    @property
+    def again(self) -> bool:
+        """Whether to build although the image is there."""
+        return self.rebuild or self.no_cache
 
 
 def plan(
@@ -100,16 +106,16 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     """
     began = time.time()
     name = identity.name_of(settings.image_prefix, settings.owner, planned.address.slug)
-    if not wish.rebuild and (image := _found(planned, wish, name, engine, settings)):
+    if not wish.again and (image := _found(planned, wish, name, engine, settings)):
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
     try:
         with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time):
             image = known(planned.key, name, engine, settings.owner)
-            if image and (not wish.rebuild or _finished(planned.key, settings) >= began):
+            if image and (not wish.again or _finished(planned.key, settings) >= began):
                 built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
             else:
-                built = _build(planned, wish, name, engine, settings, report)
+                built = _build(planned, wish, name, image, engine, settings, report)
                 _remember_finish(planned.key, settings)
     except LockTimeout:
         from builder.failures.built import TimeExceeded
@@ -173,12 +179,13 @@ def secrets(settings: Settings) -> dict[str, bytes]:
     return {"settings": lines.encode(), "certificates": certificates}
 
 
-def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings, report: Report) -> Built:
+def _build(
+    planned: Planned, wish: Wish, name: str, before: Image | None, engine: Engine, settings: Settings, report: Report
+) -> Built:
     from builder.records import Built
 
     began = time.time()
     steps: dict[str, StepTime] = {}
-    before = engine.inspect(_by_key(name, planned.key))
     if planned.plan.needs_source:
         planned.commit.source.fetch_all()
     base = parents.session(planned.frontend, settings)
@@ -194,9 +201,9 @@ def _build(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Se
         watch=parents.tools(settings).reference,
     )
     try:
-        for parent in (parents.tools(settings), base):
-            parents.ensure(parent, engine, settings, request.secrets, report)
-        labels = image_labels(planned, settings) | _base_digest(base.reference, engine)
+        parents.ensure(parents.tools(settings), engine, settings, request.secrets, report)
+        standing = parents.ensure(base, engine, settings, request.secrets, report)
+        labels = image_labels(planned, settings) | _base_digest(standing)
         image_id = _made(replace(request, labels=labels), engine, _timed(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise
@@ -236,8 +243,11 @@ _WHEELS_GONE = re.compile(r"install\.py group.*exit code: 75$", re.DOTALL)
 
 
 def _arguments(wish: Wish) -> dict[str, str]:
-    now = str(time.time_ns())
-    return ({"FRESH": now} if wish.rebuild else {}) | ({"FETCH": now} if wish.no_cache else {})
+    if not wish.again:
+        return {}
+    now = time.time_ns()
+    decide = {"FRESH": f"pages-{now}" if wish.rebuild else f"steps-{now}"}
+    return decide | ({"FETCH": str(now)} if wish.no_cache else {})
 
 
 def _made(request: BuildRequest, engine: Engine, report: Report) -> str:
@@ -293,14 +303,12 @@ def _reused(planned: Planned, name: str, image: Image, reason: str, began: float
 
 
 def _tag(image_id: str, reference: str, planned: Planned, name: str, engine: Engine, has: tuple[str, ...] = ()) -> None:
-    for tag in (reference, *(f"{name}:{tag}" for tag in identity.movable_tags(planned.key, planned.commit.id))):
-        if tag not in has:
-            engine.tag(image_id, tag)
+    tags = (reference, *(f"{name}:{tag}" for tag in identity.movable_tags(planned.key, planned.commit.id)))
+    engine.tag(image_id, *(tag for tag in tags if tag not in has))
 
 
 def _published(built: Built, name: str, wish: Wish, engine: Engine) -> Built:
-    for tag in wish.tags:
-        engine.tag(built.image_id, check_reference(tag))
+    engine.tag(built.image_id, *map(check_reference, wish.tags))
     if not wish.push:
         return built
     digests = [engine.push(reference) for reference in _to_push(built, name, wish.tags)]
@@ -357,9 +365,8 @@ def image_labels(planned: Planned, settings: Settings) -> dict[str, str]:
     return labels
 
 
-def _base_digest(reference: str, engine: Engine) -> dict[str, str]:
+def _base_digest(base: Image | None) -> dict[str, str]:
     """An engine knows a manifest's digest of what a registry, or its containerd store, has given one."""
-    base = engine.inspect(reference)
     return {"org.opencontainers.image.base.digest": base.digest} if base and base.digest else {}
 
 
@@ -368,7 +375,7 @@ def _reason(wish: Wish, before: Image | None, image_id: str) -> str:
         return "no image of this key yet"
     if before.id == image_id:
         return "asked for afresh: nothing new"
-    return "asked for afresh: versions changed" if wish.rebuild else "its image was gone"
+    return "asked for afresh: versions changed"
 
 
 def _timed(steps: dict[str, StepTime], report: Report) -> Callable[[Step | Log], None]:

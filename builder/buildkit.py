@@ -79,8 +79,11 @@ class BuildKit:
                 raise
             return image_id.read_text().strip()
 
-    def tag(self, image_id: str, reference: str) -> None:
-        _checked("image", "tag", "--", image_id, reference)
+    def tag(self, image_id: str, *references: str) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(4) as several:  # most of a docker command's time is its start
+            list(several.map(lambda reference: _checked("image", "tag", "--", image_id, reference), references))
 
     def pull(self, reference: str) -> Image | None:
         try:

@@ -77,7 +77,7 @@ _BUILD_OPTIONS = (
     click.option("--tag", "tags", multiple=True, metavar="NAME", help="A further name for the image. Repeatable."),
     click.option("--push", is_flag=True, help="Push the image to the registry that its name is of."),
     click.option("--rebuild", is_flag=True, help="Resolve versions afresh, although an image is there."),
-    click.option("--no-cache", is_flag=True, help="The same, and run every step again; downloads are kept."),
+    click.option("--no-cache", is_flag=True, help="Run every step again, image or not; downloads are kept."),
     click.option(
         "--metadata-file",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -121,7 +121,7 @@ def built_of(builder: Builder, request: Request, asked: Mapping[str, Any]) -> Bu
         raise click.UsageError(f"--metadata-file: there is no directory {file.parent}.")
     planned = builder.plan(request)
     wish = Wish(
-        rebuild=asked["rebuild"] or asked["no_cache"],
+        rebuild=asked["rebuild"],
         no_cache=asked["no_cache"],
         tags=asked["tags"],
         push=asked["push"],

@@ -80,8 +80,8 @@ class Engine(Protocol):
         """
         ...
 
-    def tag(self, image_id: str, reference: str) -> None:
-        """Let a reference mean an image from now on."""
+    def tag(self, image_id: str, *references: str) -> None:
+        """Let references mean an image from now on."""
         ...
 
     def pull(self, reference: str) -> Image | None:

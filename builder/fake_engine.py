@@ -69,8 +69,8 @@ class FakeEngine:
     def usage(self) -> Mapping[str, int]:
         return {"the engine's images": sum(stored.image.size for stored in self._stored.values())}
 
-    def tag(self, image_id: str, reference: str) -> None:
-        self._tags[_full(reference)] = image_id
+    def tag(self, image_id: str, *references: str) -> None:
+        self._tags |= {_full(reference): image_id for reference in references}
 
     def push(self, reference: str) -> str:
         host = reference.partition("/")[0]

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from builder.context import TEMPLATES, Content, Context, reference, render
-from builder.engine import BuildRequest, Engine, Report, Step
+from builder.engine import BuildRequest, Engine, Image, Report, Step
 from builder.failures.asked import FrontendUnavailable, SettingsInvalid
 from builder.identity import LABEL, digest_of
 from builder.locks import held
@@ -50,16 +50,18 @@ def session(frontend: str, settings: Settings) -> Parent:
     return _session(frontend, settings.bases.debian, settings.image_prefix, tools(settings).reference, archives)
 
 
-def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[str, bytes], report: Report) -> None:
-    """Build a parent unless the engine has it. Two who need it at once build it once."""
-    if engine.inspect(parent.reference):
-        return
+def ensure(
+    parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[str, bytes], report: Report
+) -> Image | None:
+    """The parent's image, built unless the engine has it. Two who need it at once build it once."""
+    if image := engine.inspect(parent.reference):
+        return image
     lock = Path(settings.state_dir, "locks", f"parent-{parent.reference.rpartition(':')[2]}")
     with held(lock, settings.limits.build_time):
-        if engine.inspect(parent.reference):
-            return
+        if image := engine.inspect(parent.reference):
+            return image
         context = Context(parent.context.dockerfile, {**parent.context.files, **parent.fetches()})
-        image = engine.build(
+        image_id = engine.build(
             BuildRequest(
                 write_context=lambda stream: context.write_tar(stream, None, 0),
                 labels=labels(parent),
@@ -69,7 +71,8 @@ def ensure(parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[
             ),
             lambda event: report(replace(event, parent=parent.name) if isinstance(event, Step) else event),
         )
-        engine.tag(image, parent.reference)
+        engine.tag(image_id, parent.reference)
+        return engine.inspect(parent.reference)
 
 
 def labels(parent: Parent) -> dict[str, str]:

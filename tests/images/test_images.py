@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 import subprocess
 import tarfile
 import time
@@ -368,6 +369,30 @@ class TestAnIndexThatSaysNothingOfCaches:
             "ebb/": 1, f"ebb/{EBB}.metadata": 1, f"ebb/{EBB}": 1,
             "tide/tide-2.0-py3-none-any.whl.metadata": 1, "tide/tide-2.0-py3-none-any.whl": 1,
         }  # fmt: skip
+
+    def test_its_pages_are_believed_for_a_while_unless_they_have_no_answer_or_versions_are_to_be_fresh(
+        self, engine: BuildKit, settings: Settings, make_repository: MakeRepository, gateway: str
+    ) -> None:
+        held = {TIDE: wheel("tide"), EBB: wheel("ebb")}
+        repository = make_repository({"requirements.txt": "tide>=1\n"})
+        never_asked = f"# {secrets.token_hex(8)}\n"  # the engine may remember what an earlier run decided
+
+        def built(requirements: str, wish: Wish) -> str:
+            (repository / "requirements.txt").write_text(never_asked + requirements)
+            commit(repository, requirements)
+            return build_image(repository, engine, of_it, frontend="none", wish=wish).reference
+
+        with serving(gateway, lambda request: package_index(held, metadata=True)(request)) as server:
+            of_it = replace(settings, index=replace(settings.index, url=f"http://{server.address}/simple/"))
+            assert versions(built("tide>=1\n", Wish()), "tide") == ["1.0"]
+            held["tide-2.0-py3-none-any.whl"] = wheel("tide", "2.0")
+            assert versions(built("tide>=1\nebb\n", Wish()), "tide", "ebb") == ["1.0", "1.0"]
+            assert versions(built("tide>=1\n", Wish(no_cache=True)), "tide") == ["1.0"]
+            assert versions(built("tide==2.0\n", Wish()), "tide") == ["2.0"]
+            held["tide-3.0-py3-none-any.whl"] = wheel("tide", "3.0")
+            assert versions(built("tide>=1\n", AFRESH), "tide") == ["3.0"]
+            asked = Counter(request.path.rpartition("/simple/")[2] for request in server.requests)
+        assert asked["tide/"] == 3
 
 
 class TestPasswordsOfIndexes:

@@ -2,9 +2,10 @@
 
 Unchecked-hash files, because times mean nothing in an image; marshalled twice, because the first
 pass writes references as they happen to be counted (https://docs.python.org/3/library/marshal.html).
-Runs on the Python whose byte-code it is, one process for each processor. With --cache DIRECTORY, what was
-compiled before, from the same text at the same path, is taken from there, and what has no time, being of an
-earlier layer, is passed over. What lies below /built is compiled for the path at which it will lie.
+Runs on the Python whose byte-code it is, one process for each processor. With --new DIRECTORY in the place of
+directories, modules are those among the paths on standard input, separated by NUL; what was compiled before, from
+the same text at the same path, is taken from DIRECTORY, and what is written has no time. What lies below
+/made/built is compiled for the path at which it will lie.
 """
 
 import hashlib
@@ -16,25 +17,19 @@ import sys
 
 
 def main():
-    roots = sys.argv[1:]
-    cache = None
-    if roots[0] == "--cache":
-        cache = os.path.join(roots[1], f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}")
-        roots = roots[2:]
-    modules = sorted(path for root in roots for path in find(root) if not cache or os.lstat(path).st_mtime > 1)
+    if sys.argv[1] == "--new":
+        cache = os.path.join(sys.argv[2], f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}")
+        given = map(os.fsdecode, sys.stdin.buffer.read().split(b"\0"))
+    else:
+        cache = None
+        walked = (place for root in sys.argv[1:] for place in os.walk(root))
+        given = (os.path.join(directory, name) for directory, _, names in walked for name in names)
+    modules = sorted(path for path in given if path.endswith(".py") and "/node_modules/" not in path)
     processors = os.cpu_count() or 1
     shares = [modules[n::processors] for n in range(processors)]
     children = [start(share, cache) for share in shares]
     codes = [os.waitpid(child, 0)[1] for child in children]
     return 1 if any(codes) else 0
-
-
-def find(root):
-    for directory, names, files in os.walk(root):
-        names[:] = [name for name in names if name not in ("__pycache__", "node_modules")]
-        for name in files:
-            if name.endswith(".py"):
-                yield os.path.join(directory, name)
 
 
 def start(modules, cache):
@@ -53,7 +48,7 @@ def compile_one(path, cache):
     header = read(target, 16)
     if header and header[8:] == importlib.util.source_hash(source):
         return
-    place = path[len("/built") :] if path.startswith("/built/") else path
+    place = path[len("/made/built") :] if path.startswith("/made/built/") else path
     digest = hashlib.sha256(place.encode() + b"\0" + source).hexdigest()
     kept = cache and os.path.join(cache, digest[:2], digest)
     content = read(kept) if kept else None
@@ -64,6 +59,9 @@ def compile_one(path, cache):
         if kept:
             write(kept, content)
     write(target, content)
+    if cache:
+        for changed in (target, os.path.dirname(target), os.path.dirname(path)):
+            os.utime(changed, (0, 0))
 
 
 def compiled(path, source):

@@ -1,8 +1,8 @@
 """Solve and install the conda part of an environment. Runs on the Python of the Miniconda base.
 
-solve:    /request/request.json -> /lock/conda.lock (all that an installation needs),
-          /lock/explicit.txt (the list that `conda create --file` takes)
-install:  /lock/conda.lock -> $LAUNCHYARD_PREFIX
+solve:    /request/request.json -> /made/lock/conda.lock (all that an installation needs),
+          /made/lock/explicit.txt (the list that `conda create --file` takes)
+install:  /made/lock/conda.lock -> $LAUNCHYARD_PREFIX
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from rattler.exceptions import GatewayError, SolverError
 from rattler.networking import Client
 from rattler.package.build_string import BuildString
 
-LOCK = Path("/lock/conda.lock")
+LOCK = Path("/made/lock/conda.lock")
 
 
 async def solve(inputs: dict, subdir: str) -> int:
@@ -55,10 +55,10 @@ async def solve(inputs: dict, subdir: str) -> int:
     lock.set_channels("default", [rattler.LockChannel(channel.base_url) for channel in channels])
     for record in sorted(records, key=lambda record: record.name.normalized):
         lock.add_conda_package("default", platform, record)
-    LOCK.parent.mkdir(exist_ok=True)
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
     lock.to_path(LOCK)
     lines = sorted(f"{record.url}#{record.md5.hex() if record.md5 else ''}".rstrip("#") for record in records)
-    Path("/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
+    Path("/made/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
     return 0
 
 

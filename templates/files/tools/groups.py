@@ -4,10 +4,10 @@ Whoever adds a package to an environment waits for that package's group and thos
 changes least comes first: what JupyterLab is made of, then compiled packages, which are the large
 ones, then the rest. What has no wheel for this Python has to be built, apart from these.
 
-/lock/groups/GROUP/pylock.toml  entries of /lock/pylock.toml that have a wheel; absent where there is none
-/lock/groups/frontend/pylock.kernel.toml  what the kernel needs and the environment lacks
-/lock/built/pylock.toml         entries to build
-/lock/record/                   what an image keeps of its lock: the locks without addresses, and lock.json,
+/made/lock/groups/GROUP/pylock.toml  entries of /made/lock/pylock.toml that have a wheel; absent where there is none
+/made/lock/groups/frontend/pylock.kernel.toml  what the kernel needs and the environment lacks
+/made/lock/built/pylock.toml         entries to build
+/made/lock/record/                   what an image keeps of its lock: the locks without addresses, and lock.json,
                                 {"pylock": [{name, version, hashes, and where they apply marker, and of what comes
                                 from no index url, commit, subdirectory, or path in the repository}]}
 """

@@ -1,11 +1,11 @@
 """Install exactly the lock, in steps that are layers of their own.
 
 prepare   an environment with pip in it at $LAUNCHYARD_PREFIX, and at /tags the wheels' tags that it takes
-fetch     wheels of the lock into uv's cache; what has no wheel is built, into /built
-package   the repository's own package, built into /built
+fetch     wheels of the lock into uv's cache; what has no wheel is built, into /made/built
+package   the repository's own package, built into /made/built
 group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
 
-/built holds its files at the paths where they belong, to be copied over an image's root.
+/made/built holds its files at the paths where they belong, to be copied over an image's root.
 Standard library of Python 3.9: `group` runs on the environment's own interpreter.
 """
 
@@ -20,11 +20,11 @@ UV = "/tools/uv"
 PREFIX = Path(os.environ["LAUNCHYARD_PREFIX"])
 PYTHON = str(PREFIX / "bin" / "python")
 KERNEL_SITE = Path("/opt/launchyard/kernel")
-BUILT = Path("/built")
+BUILT = Path("/made/built")
 FETCHED = Path("/cache/fetched")
 """A file for each wheel that is in uv's cache. In the same cache: what removes one removes both."""
 
-FETCHING = Path("/fetched")
+FETCHING = Path("/made/fetched")
 """A directory that groups are given, so that they wait for `fetch`; it differs when all is to be done again."""
 
 NOT_FETCHED = 75
@@ -52,13 +52,13 @@ def prepare() -> int:
 def fetch() -> int:
     import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
 
-    BUILT.mkdir()
+    BUILT.mkdir(parents=True)
     again, owner = os.environ.get("FETCH", ""), os.environ.get("OWNER", "")
     FETCHING.mkdir()
     (FETCHING / f"time{again}-{owner}").touch()  # a group of another owner's is of another's cache
-    for lock in sorted(Path("/lock/groups").glob("*/*.toml")):
+    for lock in sorted(Path("/made/lock/groups").glob("*/*.toml")):
         fetch_wheels(lock, again.startswith("all"))
-    lock = Path("/lock/built/pylock.toml")
+    lock = Path("/made/lock/built/pylock.toml")
     if lock.exists():
         if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
             shutil.copytree("/source", "/work", symlinks=True)
@@ -89,7 +89,7 @@ def package() -> int:
     """The repository's own package. Its history is not here, so a version read from tags has to be given."""
     import tags
 
-    BUILT.mkdir()
+    BUILT.mkdir(parents=True)
     copy = shutil.copytree("/package", "/work-package", symlinks=True)  # not in /work, which may hold any name
     os.environ |= {"SETUPTOOLS_SCM_PRETEND_VERSION": "0"} | tags.versions(copy)
     build(str(copy))

@@ -27,7 +27,7 @@ import libraries
 
 OUT = Path("/opt/launchyard/environment")
 TRIAL = Path(__file__).with_name("try_jupyterlab.py")
-LOCK = Path("/lock")
+LOCK = Path("/made/lock")
 
 
 def main() -> int:
@@ -73,20 +73,23 @@ def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
         check=True,
     ).stdout
     found = []
+    own = from_repository(prefix)
     for package in json.loads(listed):
         name = canonical(package["name"])
         if name in conda or (name == "pip" and not in_lock("pip")):
             continue
-        source = "repository" if package.get("editable_project_location") or from_repository(prefix, name) else "index"
+        source = "repository" if package.get("editable_project_location") or name in own else "index"
         found.append({"name": name, "version": package["version"], "source": source})
     return found
 
 
-def from_repository(prefix: Path, name: str) -> bool:
-    for file in prefix.glob("lib/python3*/site-packages/*.dist-info/direct_url.json"):
-        if canonical(file.parent.name.rsplit("-", 1)[0].removesuffix(".dist-info").split("-")[0]) == name:
-            return json.loads(file.read_bytes()).get("url", "").startswith("file:")
-    return False
+def from_repository(prefix: Path) -> set[str]:
+    """Names of what was installed from files of the repository."""
+    return {
+        canonical(file.parent.name.removesuffix(".dist-info").split("-")[0])
+        for file in prefix.glob("lib/python3*/site-packages/*.dist-info/direct_url.json")
+        if json.loads(file.read_bytes()).get("url", "").startswith("file:")
+    }
 
 
 def in_lock(name: str) -> bool:

@@ -1,10 +1,10 @@
-"""Decide versions: /request/request.json and /source (the repository's files) -> /lock.
+"""Decide versions: /request/request.json and /source (the repository's files) -> /made/lock.
 
-/lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
-/lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
-/lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
-/lock/groups, built, record  the same, as groups.py sorts it
-/lock/channel_alias      the address below which conda's channels are named, without credentials
+/made/lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
+/made/lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
+/made/lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
+/made/lock/groups, built, record  the same, as groups.py sorts it
+/made/lock/channel_alias      the address below which conda's channels are named, without credentials
 
 Strategies: pip, poetry, project; and conda for the pip section of an environment.yml, whose conda
 part is in /opt/conda/envs/env already.
@@ -25,17 +25,19 @@ import channels
 import groups
 import tags
 
-LOCK = Path("/lock")
+LOCK = Path("/made/lock")
 PYLOCK = LOCK / "pylock.toml"
 KERNEL = LOCK / "pylock.kernel.toml"
 UV = "/tools/uv"
 SAID = bytearray()
+KEPT = 200_000
+"""Bytes of what commands say that are kept."""
 
 
 def main() -> int:
     request = json.loads(Path("/request/request.json").read_bytes())
     inputs = request["inputs"]
-    LOCK.mkdir(exist_ok=True)
+    LOCK.mkdir(parents=True, exist_ok=True)
     shutil.copytree("/source", "/work", symlinks=True)  # tools write beside what they read
     os.environ |= tags.versions(Path("/work"))
     os.chdir(Path("/work", inputs["directory"]))
@@ -167,29 +169,41 @@ def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
         UV, "pip", "compile", "--no-header", "--no-annotate", "--format=pylock.toml", "--python", python(),
         *as_of, *options, source, "--output-file", str(output),
     )  # fmt: skip
+    fresh = os.environ.get("FRESH", "").startswith("pages")
     if source.endswith(".toml") or OPTION.search(Path(source).read_bytes()):
-        return run(*command, output=False)
-    with believing() as config:
-        return run(*command, output=False, UV_CONFIG_FILE=config, UV_INDEX="", UV_DEFAULT_INDEX="")
+        return run(*command, *(("--refresh",) if fresh else ()), output=False)
+    environ = {"UV_INDEX": "", "UV_DEFAULT_INDEX": ""}
+    if not fresh:
+        said = bytearray()
+        with believing(f"files = {FOR_EVER}, api = {A_WHILE}") as config:
+            code = run(*command, output=False, hold=said, UV_CONFIG_FILE=config, **environ)
+        if b"No solution found" not in said:
+            say(said)
+            return code
+    with believing(f"files = {FOR_EVER}") as config:  # what uv is told to believe of pages, it does not refresh
+        return run(*command, "--refresh", output=False, UV_CONFIG_FILE=config, **environ)
 
 
 OPTION = re.compile(rb"^\s*-", re.MULTILINE)
 """A line of a requirements file that may say where packages come from, or name a file that does."""
 
+FOR_EVER = '"max-age=365000000, immutable"'
+A_WHILE = '"max-age=600"'
+
 
 @contextmanager
-def believing() -> Iterator[str]:
-    """uv's settings for the indexes in use, by which a file of an index is asked for once and believed for ever.
+def believing(control: str) -> Iterator[str]:
+    """uv's settings for the indexes in use, with how long what they send is believed, whatever they say themselves.
 
-    So PyPI says of its files. Of an index that does not, uv asks for what is in every file anew each time. Pages,
-    where new versions would be, are asked for as the index wants.
+    PyPI says of its files that they never change, and of its pages, where new versions are, that they hold for ten
+    minutes. An index that says neither is asked for all of it by every build. Where pages give no answer they are
+    asked for anew, as they are for fresh versions.
     https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
     """
     others = os.environ.get("UV_INDEX", "").split()
     indexes = [*((url, "false") for url in others), (os.environ.get("UV_DEFAULT_INDEX") or default_index(), "true")]
-    control = '{ files = "max-age=365000000, immutable" }'
     text = "".join(
-        f"[[index]]\nurl = {json.dumps(url)}\ndefault = {default}\ncache-control = {control}\n"
+        f"[[index]]\nurl = {json.dumps(url)}\ndefault = {default}\ncache-control = {{ {control} }}\n"
         for url, default in indexes
     )
     config = os.memfd_create("uv.toml")  # the addresses may hold passwords: no file of the image is to have them
@@ -234,8 +248,8 @@ def default_index() -> str:
     return PyPI.simple_url + "/"
 
 
-def run(*command: str, output: bool = True, **environ: str) -> int:
-    """The exit code of a command; the last of what it says is kept, for asking why it failed."""
+def run(*command: str, output: bool = True, hold: bytearray | None = None, **environ: str) -> int:
+    """The exit code of a command. What it says is shown, and the last of it kept for asking why it failed; or held."""
     reading, writing = os.pipe()
     with open(reading, "rb", buffering=0) as said:
         process = subprocess.Popen(
@@ -243,10 +257,17 @@ def run(*command: str, output: bool = True, **environ: str) -> int:
         )
         os.close(writing)
         while part := said.read(65_536):
-            sys.stderr.buffer.write(part)
-            sys.stderr.buffer.flush()
-            SAID[:] = (SAID + part)[-200_000:]
+            if hold is None:
+                say(part)
+            else:
+                hold[:] = (hold + part)[-KEPT:]
     return process.wait()
+
+
+def say(part: bytes) -> None:
+    sys.stderr.buffer.write(part)
+    sys.stderr.buffer.flush()
+    SAID[:] = (SAID + part)[-KEPT:]
 
 
 if __name__ == "__main__":
