@@ -216,6 +216,9 @@ class Service:
     def environment(self, id: str) -> Environment:
         return self._store.environment(id)
 
+    def environment_named(self, name: str) -> Environment:
+        return self._store.environment_named(name)
+
     def environments(
         self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Environment]:

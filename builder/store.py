@@ -135,6 +135,13 @@ class Store:
         with self._reading() as connection:
             return _environment(self._row(connection, environments, "environment", id))
 
+    def environment_named(self, name: str) -> Environment:
+        with self._reading() as connection:
+            found = connection.execute(sa.select(environments).where(environments.c.name == name)).mappings().first()
+        if found is None:
+            raise BuildError(RecordAbsent("environment", name))
+        return _environment(found)
+
     def environments(
         self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Environment]:

@@ -1,4 +1,7 @@
-"""Create: a link is read as it is pasted, and what would be built is seen before it is asked for."""
+"""Create: a link is read as it is pasted, and what would be built is seen before it is asked for.
+
+A launcher may also be of an environment that there is, or of an image.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from starlette.responses import Response
 from builder.failures import explain
 from builder.failures.served import LauncherInvalid
 from builder.records import Choices
-from builder.service import BuildError, NewEnvironment
+from builder.service import BuildError, NewEnvironment, Service
 from launcher.frontends import PRESETS
 from launcher.records import Frontend
 from launcher.service import Launchers, NewLauncher
@@ -25,12 +28,17 @@ Given = Annotated[str, Query(max_length=2_000)]
 
 STRATEGIES = ("conda", "pip", "poetry", "project")
 
+OFFERED = 100
+"""Environments that are offered by name, the newest; any other can be typed."""
+
 
 @router.get("/launch")
-def create(launchers: TheLaunchers, repo: Given = "", ref: Given = "", subdir: Given = "") -> Response:
+def create(
+    launchers: TheLaunchers, builder: TheBuilder, repo: Given = "", ref: Given = "", subdir: Given = ""
+) -> Response:
     """The page, filled in where a link says so: /launch?repo=…&ref=…"""
     given = {"repository": repo, "ref": ref, "subdir": subdir}
-    return render("create.html.j2", failure=None, **_form(launchers, given))
+    return render("create.html.j2", failure=None, **_form(launchers, builder, given))
 
 
 @router.post("/launch/plan")
@@ -49,22 +57,28 @@ def plan(form: Form, builder: TheBuilder) -> Response:
 
 @router.post("/launch")
 def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
-    """Make the launcher, and go to where its build is watched."""
+    """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:
+        of_code = form.get("of", "code") == "code"
         launcher = launchers.create(
             NewLauncher(
                 name=form.get("name"),
-                code=_code(form),
+                code=_code(form) if of_code else None,
+                environment_id=_environment_id(form, builder),
+                image=form.get("image", "") if form.get("of") == "image" else None,
                 frontend=_frontend(form),
                 command=words_of(form.get("command", "")),
                 resources=form.get("resources"),
                 data=data_of(form, launchers),
                 variables=variables_of(form.get("variables", "")),
                 secrets=variables_of(form.get("secrets", "")),
+                idle_limit=idle_limit_of(form),
             )
         )
     except BuildError as error:
-        return failed(error, "create.html.j2", **_form(launchers, form))
+        return failed(error, "create.html.j2", **_form(launchers, builder, form))
+    if not of_code:
+        return go(f"/launchers/{launcher.name}")
     assert launcher.environment_id
     build = builder.builds(environment_id=launcher.environment_id, limit=1).items[0]
     return go(f"/builds/{build.id}")
@@ -81,6 +95,12 @@ def words_of(text: str) -> tuple[str, ...]:
 def data_of(form: Mapping[str, str], launchers: Launchers) -> tuple[str, ...]:
     """The data that is ticked."""
     return tuple(name for name in launchers.data() if f"data-{name}" in form)
+
+
+def idle_limit_of(form: Mapping[str, str]) -> int | None:
+    """Seconds, of a field in minutes."""
+    minutes = form.get("idle_minutes", "")
+    return int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 7 else None
 
 
 def variables_of(text: str) -> Mapping[str, str]:
@@ -106,12 +126,17 @@ def _code(form: Mapping[str, str]) -> NewEnvironment:
     return NewEnvironment(form.get("repository", ""), None, form.get("ref"), form.get("subdir", ""), choices)
 
 
+def _environment_id(form: Mapping[str, str], builder: Service) -> str | None:
+    """Raises BuildError(RecordAbsent) where there is no environment of that name."""
+    return builder.environment_named(form.get("environment", "")).id if form.get("of") == "environment" else None
+
+
 def _frontend(form: Mapping[str, str]) -> Frontend:
     named = form.get("frontend", "jupyterlab")
     return next((frontend for frontend in get_args(Frontend) if frontend == named), "jupyterlab")
 
 
-def _form(launchers: Launchers, given: Mapping[str, str]) -> dict[str, Any]:
+def _form(launchers: Launchers, builder: Service, given: Mapping[str, str]) -> dict[str, Any]:
     """What the form offers, and what was given; values of secrets do not come back."""
     return {
         "given": {name: value for name, value in given.items() if name != "secrets"},
@@ -119,4 +144,5 @@ def _form(launchers: Launchers, given: Mapping[str, str]) -> dict[str, Any]:
         "classes": launchers.resources(),
         "data": tuple(launchers.data()),
         "strategies": STRATEGIES,
+        "environments": builder.environments(limit=OFFERED).items,
     }

@@ -15,7 +15,7 @@ from builder.records import Asked, Environment, Version
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.records import Launcher
 from launcher.service import Launchers
-from launcher.web.create import data_of, variables_of, words_of
+from launcher.web.create import data_of, idle_limit_of, variables_of, words_of
 from launcher.web.home import environment_of
 from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
 
@@ -73,7 +73,7 @@ def rebuild(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response
 def change(request: Request, name: str, form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     found = launchers.named(name)
     try:
-        minutes, version = form.get("idle_minutes", ""), form.get("version", "")
+        version = form.get("version", "")
         changed = launchers.change(
             found.id,
             {
@@ -83,7 +83,7 @@ def change(request: Request, name: str, form: Form, launchers: TheLaunchers, bui
                 "command": words_of(form.get("command", "")),
                 "data": data_of(form, launchers),
                 "variables": variables_of(form.get("variables", "")),
-                "idle_limit": int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 7 else None,
+                "idle_limit": idle_limit_of(form),
             },
             {
                 **{secret: None for secret in found.secrets if f"forget-{secret}" in form},

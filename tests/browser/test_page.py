@@ -149,6 +149,39 @@ def test_plan_is_asked_for_once_more_when_the_connection_breaks(world: World, pa
     assert len(asked) == 2 and asked[0] == asked[1]
 
 
+def test_launcher_of_an_environment_that_there_is_is_made_without_a_build(world: World, page: Page) -> None:
+    environment = world.service.get(f"/environments/{world.launcher['environment_id']}")
+    builds = world.service.get(f"/environments/{environment['id']}/builds")["items"]
+    page.goto(f"{world.address}/launch")
+    page.get_by_label("an existing environment").check()
+    expect(page.get_by_label("Repository")).to_be_hidden()
+    page.get_by_label("Environment", exact=True).fill("of-nobody")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("alert")).to_contain_text("of-nobody")
+    expect(page.get_by_label("an existing environment")).to_be_checked()
+    page.get_by_label("Environment", exact=True).fill(environment["name"])
+    page.get_by_text("Options").click()
+    page.get_by_label("Name").fill("tides-again")
+    page.get_by_label("Stop when idle").fill("30")
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("tides-again")
+    made = next(x for x in world.service.get("/launchers")["items"] if x["name"] == "tides-again")
+    assert (made["environment_id"], made["idle_limit"]) == (environment["id"], 1_800)
+    assert world.service.get(f"/environments/{environment['id']}/builds")["items"] == builds
+
+
+def test_launcher_of_an_image_is_made_without_a_build(world: World, page: Page) -> None:
+    image = world.service.get(f"/environments/{world.launcher['environment_id']}/image")["reference"]
+    page.goto(f"{world.address}/launch")
+    page.get_by_label("an image").check()
+    expect(page.get_by_label("Repository")).to_be_hidden()
+    page.get_by_label("Image", exact=True).fill(image)
+    page.get_by_role("button", name="Create").click()
+    expect(page.locator("main")).to_contain_text(image)
+    page.get_by_role("button", name="Launch").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Session")
+
+
 def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Page) -> None:
     page.goto(f"{world.address}/launch")
     page.keyboard.type(str(world.service.repository))
