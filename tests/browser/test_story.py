@@ -132,15 +132,50 @@ def test_from_a_pasted_link_to_a_cell_a_rebuild_its_difference_and_back(
         expect(page.locator("li", has_text="v1").locator(".pill")).to_have_text("current")
 
 
-def test_streamlit_dashboard_works_below_its_base_path(
-    directory: Path, settings: Settings, engine: BuildKit, browser_page: Page
+DASHBOARDS = {
+    "streamlit": "import streamlit\nhigh = streamlit.slider('high', 0, 9, 3)\nstreamlit.write(f'twice {high * 2}')\n",
+    "dash": """\
+import dash
+
+app = dash.Dash()
+app.layout = dash.html.Div([dash.dcc.Slider(0, 9, 1, value=3, id="high"), dash.html.Div(id="shown")])
+
+
+@app.callback(dash.Output("shown", "children"), dash.Input("high", "value"))
+def show(high):
+    return f"twice {high * 2}"
+
+
+app.run()
+""",
+    "panel": """\
+import panel
+
+high = panel.widgets.IntSlider(name="high", start=0, end=9, value=3)
+panel.Column(high, panel.bind(lambda high: f"twice {high * 2}", high)).servable()
+""",
+    "gradio": """\
+import gradio
+
+with gradio.Blocks() as board:
+    high = gradio.Slider(0, 9, 3, step=1, label="high")
+    shown = gradio.Markdown("twice 6")
+    high.change(lambda high: f"twice {high * 2}", high, shown)
+board.launch()
+""",
+}
+"""Programs with a slider at 3 that show twice its value."""
+
+
+@pytest.mark.parametrize("kind", DASHBOARDS)
+def test_dashboard_works_below_its_base_path(
+    directory: Path, settings: Settings, engine: BuildKit, browser_page: Page, kind: str
 ) -> None:
     page = browser_page
-    app = "import streamlit\nhigh = streamlit.slider('high', 0, 9, 3)\nstreamlit.write(f'twice {high * 2}')\n"
-    repository = write_repository(directory / "board", {"requirements.txt": "streamlit\n", "app.py": app})
+    repository = write_repository(directory / "board", {"requirements.txt": f"{kind}\n", "app.py": DASHBOARDS[kind]})
     with elsewhere(served(directory, settings, engine)) as service:
         page.goto(f"{service.address}/launch?repo={repository}")
-        page.get_by_label("Open in").select_option("streamlit")
+        page.get_by_label("Open in").select_option(kind)
         page.get_by_text("Options").click()
         page.get_by_label("Command").fill("app.py")
         page.get_by_role("button", name="Create").click()
