@@ -56,8 +56,9 @@ def fetch() -> int:
     again, owner = os.environ.get("FETCH", ""), os.environ.get("OWNER", "")
     FETCHING.mkdir()
     (FETCHING / f"time{again}-{owner}").touch()  # a group of another owner's is of another's cache
+    for_it = installer()
     for lock in sorted(Path("/made/lock/groups").glob("*/*.toml")):
-        fetch_wheels(lock, again.startswith("all"))
+        fetch_wheels(lock, for_it, again.startswith("all"))
     lock = Path("/made/lock/built/pylock.toml")
     if lock.exists():
         if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
@@ -67,11 +68,18 @@ def fetch() -> int:
     return 0
 
 
-def fetch_wheels(lock: Path, all_of_it: bool) -> None:
+def installer() -> bytes:
+    """What decides which wheel is taken for an entry of a lock, and where uv keeps it."""
     version = subprocess.run([UV, "--version"], capture_output=True, check=True).stdout
-    python = subprocess.run([PYTHON, "-ISc", "import sys; print(sys.version)"], capture_output=True, check=True).stdout
+    return (
+        version
+        + subprocess.run([PYTHON, "-ISc", "import sys; print(sys.version)"], capture_output=True, check=True).stdout
+    )
+
+
+def fetch_wheels(lock: Path, for_it: bytes, all_of_it: bool) -> None:
     head, *entries = lock.read_text().split("[[packages]]\n")
-    markers = {FETCHED / hashlib.sha256(version + python + entry.encode()).hexdigest(): entry for entry in entries}
+    markers = {FETCHED / hashlib.sha256(for_it + entry.encode()).hexdigest(): entry for entry in entries}
     missing = {marker: entry for marker, entry in markers.items() if all_of_it or not marker.exists()}
     if not missing:
         return
