@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -68,6 +69,8 @@ class Store:
     def __init__(self, url: str) -> None:
         """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
         self._engine = _engine(url)
+        # SQLite has one writer at a time, and who waits for it looks again after pauses of up to 100 ms.
+        self._turn = threading.Lock() if url.startswith("sqlite") else nullcontext()
 
     def migrate(self, to: str = "head", schema: Schema = OWN) -> None:
         """Bring a schema up to this release's, or to an earlier one; data is kept.
@@ -460,7 +463,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A connection whose changes happen together, or not at all."""
-        with self._engine.connect() as connection:
+        with self._turn, self._engine.connect() as connection:
             connection = connection.execution_options(launchyard_begin="IMMEDIATE")
             with connection.begin():
                 yield connection
