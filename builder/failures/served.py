@@ -184,6 +184,15 @@ class DataGone:
 
 
 @dataclass(frozen=True, slots=True)
+class GpusAbsent:
+    """The engine has no GPU that a session could have, or fewer than it asks for."""
+
+    asked: int
+    detail: str
+    """What the engine said."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrontendDiffers:
     """An image that holds another frontend than the launcher opens."""
 

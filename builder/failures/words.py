@@ -68,6 +68,7 @@ from builder.failures.served import (
     DatabaseNeeded,
     DataGone,
     FrontendDiffers,
+    GpusAbsent,
     HostForeign,
     KindAbsent,
     LauncherInvalid,
@@ -1184,6 +1185,15 @@ def _of_launcher(failure: object) -> Words | None:
                 f"sessions.data.{failure.name}: {failure.path}",
                 ("Bring the directory back, or let the settings name the one that it is in now.",
                  f"Or take {failure.name} out of the launcher's data."),
+                Blame.OUTSIDE,
+            )  # fmt: skip
+        case GpusAbsent():
+            return (
+                f"The engine cannot give a session {failure.asked} GPU{'s' * (failure.asked > 1)}",
+                failure.detail,
+                ("Choose resources without GPUs, or with fewer.",
+                 "Where the machine has some, its operator lets Docker give them out: "
+                 f"`docker run --rm --gpus={failure.asked} IMAGE nvidia-smi` lists them then.",),
                 Blame.OUTSIDE,
             )  # fmt: skip
         case FrontendDiffers():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.failures.asked import EngineUnavailable, ImageAbsent
-from builder.failures.served import DataGone, PortTaken, SessionExists
+from builder.failures.served import DataGone, GpusAbsent, PortTaken, SessionExists
 from builder.service import BuildError
 from launcher.records import PORT, Instance, Resources, SessionRequest, Usage
 from launcher.sessions import DISK_TIME
@@ -280,6 +280,9 @@ def _failure(failed: DockerFailed, request: SessionRequest) -> object:
     if found := re.search(r"bind source path does not exist: (.+)", said):
         gone = next((name for name, path in request.data.items() if str(path) == found[1].strip()), "")
         return DataGone(gone, found[1].strip()) if gone else EngineUnavailable(said[:500])
+    # Docker where it has no driver for GPUs; NVIDIA's where it has too few: https://github.com/NVIDIA/nvidia-docker/issues/1283
+    if request.resources.gpus and re.search(r"capabilities: \[\[gpu|nvidia-container-cli: device error", said):
+        return GpusAbsent(request.resources.gpus, said[:500])
     return EngineUnavailable(said[:500])
 
 

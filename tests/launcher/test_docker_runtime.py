@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from builder.failures.served import DataGone
+from builder.failures.served import DataGone, GpusAbsent
 from builder.service import BuildError
 from builder.settings import load
 from launcher.records import Resources, SessionRequest
@@ -147,6 +147,17 @@ def test_data_whose_directory_is_gone_is_named(directory: Path) -> None:
     with pytest.raises(BuildError) as raised:
         runtime.start(replace(request, data={"tides": gone}))
     assert raised.value.failure == DataGone("tides", str(gone))
+    assert runtime.get(name) is None
+
+
+def test_gpus_that_an_engine_cannot_give_are_named(directory: Path) -> None:
+    runtime, name = DockerRuntime(), f"{NAME}-4"
+    request = SessionRequest(name, load().bases.python.replace("{version}", "3.10"), "none", ("sleep", "9"))
+    more = 64  # than any machine has
+    with pytest.raises(BuildError) as raised:
+        runtime.start(replace(request, resources=replace(request.resources, gpus=more)))
+    assert isinstance(raised.value.failure, GpusAbsent)
+    assert raised.value.failure.asked == more
     assert runtime.get(name) is None
 
 
