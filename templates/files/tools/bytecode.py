@@ -24,7 +24,8 @@ def main():
         cache = None
         walked = (place for root in sys.argv[1:] for place in os.walk(root))
         given = (os.path.join(directory, name) for directory, _, names in walked for name in names)
-    modules = sorted(path for path in given if path.endswith(".py") and "/node_modules/" not in path)
+    named = (path for path in given if path.endswith(".py") and "/node_modules/" not in path)
+    modules = sorted(filter(os.path.isfile, named))
     processors = os.cpu_count() or 1
     shares = [modules[n::processors] for n in range(processors)]
     children = [start(share, cache) for share in shares]
