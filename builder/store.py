@@ -140,10 +140,8 @@ class Store:
 
     def environment_named(self, name: str) -> Environment:
         with self._reading() as connection:
-            found = connection.execute(sa.select(environments).where(environments.c.name == name)).mappings().first()
-        if found is None:
-            raise BuildError(RecordAbsent("environment", name))
-        return _environment(found)
+            query = sa.select(environments).where(environments.c.name == name)
+            return _environment(only_row(connection, query, "environment", name))
 
     def environments(
         self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
@@ -397,10 +395,7 @@ class Store:
 
     def _version(self, connection: sa.Connection, environment_id: str, number: int) -> Version:
         query = sa.select(versions).where(versions.c.environment_id == environment_id, versions.c.number == number)
-        found = connection.execute(query).mappings().first()
-        if found is None:
-            raise BuildError(RecordAbsent("version", f"{environment_id} v{number}"))
-        return _version(found)
+        return _version(only_row(connection, query, "version", f"{environment_id} v{number}"))
 
     # Workers
 
@@ -471,11 +466,7 @@ class Store:
     def _row(
         self, connection: sa.Connection, table: sa.Table, what: str, id: str, *, lock: bool = False
     ) -> sa.RowMapping:
-        query = sa.select(table).where(table.c.id == id)
-        found = connection.execute(query.with_for_update() if lock else query).mappings().first()
-        if found is None:
-            raise BuildError(RecordAbsent(what, id))
-        return found
+        return only_row(connection, sa.select(table).where(table.c.id == id), what, id, lock=lock)
 
     def _at_revision(self, connection: sa.Connection, id: str, revision: int | None) -> Environment:
         found = _environment(self._row(connection, environments, "environment", id, lock=True))
@@ -492,6 +483,16 @@ class Store:
         with self._reading() as connection:
             rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
         return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
+
+
+def only_row(
+    connection: sa.Connection, query: sa.Select[Any], what: str, id: str, *, lock: bool = False
+) -> sa.RowMapping:
+    """What a query finds one of at the most. Raises BuildError(RecordAbsent)."""
+    found = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    if found is None:
+        raise BuildError(RecordAbsent(what, id))
+    return found
 
 
 def url_of(settings: Settings) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from builder.failures.served import NameTaken, RecordAbsent, RevisionStale, SessionsFull
+from builder.failures.served import NameTaken, RevisionStale, SessionsFull
 from builder.ids import new_id
 from builder.records import Page
 from builder.service import BuildError
-from builder.store import Store
+from builder.store import Store, only_row
 from launcher.records import LIVE, Launcher, Session, SessionState
 from launcher.schema import SCHEMA, installation, launchers, sessions
 
@@ -94,10 +94,8 @@ class LauncherStore:
     def named(self, name: str) -> Launcher:
         """The launcher of a name."""
         with self._reading() as connection:
-            found = connection.execute(sa.select(launchers).where(launchers.c.name == name)).mappings().first()
-        if found is None:
-            raise BuildError(RecordAbsent("launcher", name))
-        return _launcher(found)
+            query = sa.select(launchers).where(launchers.c.name == name)
+            return _launcher(only_row(connection, query, "launcher", name))
 
     def launchers(self, *, search: str = "", after: str | None = None, limit: int = 50) -> Page[Launcher]:
         """The newest first; `search` is part of a name."""
@@ -206,10 +204,7 @@ class LauncherStore:
 
     def session(self, id: str) -> Session:
         with self._reading() as connection:
-            found = connection.execute(sa.select(sessions).where(sessions.c.id == id)).mappings().first()
-        if found is None:
-            raise BuildError(RecordAbsent("session", id))
-        return _session(found)
+            return _session(only_row(connection, sa.select(sessions).where(sessions.c.id == id), "session", id))
 
     def sessions(
         self,
@@ -269,10 +264,7 @@ _KEPT_ONES = launchers.c.deleting.is_(False)
 
 def _row_of_launcher(connection: sa.Connection, id: str, *, lock: bool = False) -> sa.RowMapping:
     query = sa.select(launchers).where(launchers.c.id == id, _KEPT_ONES)
-    found = connection.execute(query.with_for_update() if lock else query).mappings().first()
-    if found is None:
-        raise BuildError(RecordAbsent("launcher", id))
-    return found
+    return only_row(connection, query, "launcher", id, lock=lock)
 
 
 def _at_revision(connection: sa.Connection, id: str, revision: int | None) -> sa.RowMapping:
