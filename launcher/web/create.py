@@ -59,13 +59,13 @@ def plan(form: Form, builder: TheBuilder) -> Response:
 def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:
-        of_code = form.get("of", "code") == "code"
+        kind, environment = form.get("of", "code"), form.get("environment", "")
         launcher = launchers.create(
             NewLauncher(
                 name=form.get("name"),
-                code=_code(form) if of_code else None,
-                environment_id=_environment_id(form, builder),
-                image=form.get("image", "") if form.get("of") == "image" else None,
+                code=_code(form) if kind == "code" else None,
+                environment_id=builder.environment_named(environment).id if kind == "environment" else None,
+                image=form.get("image", "") if kind == "image" else None,
                 frontend=_frontend(form),
                 command=words_of(form.get("command", "")),
                 resources=form.get("resources"),
@@ -77,7 +77,7 @@ def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Respons
         )
     except BuildError as error:
         return failed(error, "create.html.j2", **_form(launchers, builder, form))
-    if not of_code:
+    if kind != "code":
         return go(f"/launchers/{launcher.name}")
     assert launcher.environment_id
     build = builder.builds(environment_id=launcher.environment_id, limit=1).items[0]
@@ -124,11 +124,6 @@ def _code(form: Mapping[str, str]) -> NewEnvironment:
         frontend=PRESETS[_frontend(form)].image,
     )
     return NewEnvironment(form.get("repository", ""), None, form.get("ref"), form.get("subdir", ""), choices)
-
-
-def _environment_id(form: Mapping[str, str], builder: Service) -> str | None:
-    """Raises BuildError(RecordAbsent) where there is no environment of that name."""
-    return builder.environment_named(form.get("environment", "")).id if form.get("of") == "environment" else None
 
 
 def _frontend(form: Mapping[str, str]) -> Frontend:

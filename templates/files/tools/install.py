@@ -70,11 +70,8 @@ def fetch() -> int:
 
 def installer() -> bytes:
     """What decides which wheel is taken for an entry of a lock, and where uv keeps it."""
-    version = subprocess.run([UV, "--version"], capture_output=True, check=True).stdout
-    return (
-        version
-        + subprocess.run([PYTHON, "-ISc", "import sys; print(sys.version)"], capture_output=True, check=True).stdout
-    )
+    asked = ([UV, "--version"], [PYTHON, "-ISc", "import sys; print(sys.version)"])
+    return b"".join(subprocess.run(command, capture_output=True, check=True).stdout for command in asked)
 
 
 def fetch_wheels(lock: Path, for_it: bytes, all_of_it: bool) -> None:
