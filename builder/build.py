@@ -106,12 +106,14 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     """
     began = time.time()
     name = identity.name_of(settings.image_prefix, settings.owner, planned.address.slug)
-    if not wish.again and (image := _found(planned, wish, name, engine, settings)):
+    image = _found(planned, wish, name, engine, settings)
+    if image and not wish.again:
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
     try:
-        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time):
-            image = known(planned.key, name, engine, settings.owner)
+        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time) as waited:
+            if waited:
+                image = known(planned.key, name, engine, settings.owner)
             if image and (not wish.again or _finished(planned.key, settings) >= began):
                 built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
             else:
@@ -129,7 +131,8 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
 def _found(planned: Planned, wish: Wish, name: str, engine: Engine, settings: Settings) -> Image | None:
     """The image of a plan, of this engine, or of the registry to which another one has pushed it."""
     image = known(planned.key, name, engine, settings.owner)
-    if image is None and wish.push and names_registry(name) and engine.pull(_by_key(name, planned.key)):
+    wanted = wish.push and not wish.again and names_registry(name)
+    if image is None and wanted and engine.pull(_by_key(name, planned.key)):
         image = known(planned.key, name, engine, settings.owner)
     return image
 

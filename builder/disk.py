@@ -12,6 +12,9 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from select import select
 
+UNWATCHED = 3.0
+"""Seconds of a build in which nobody looks: starting a container slows down one that is over by then."""
+
 INTERVAL = 1.0
 """Seconds between two looks."""
 
@@ -43,7 +46,7 @@ def free(image: str) -> int | None:
 
 
 def _watch(image: str, floor: int, low: Callable[[int], None], over: threading.Event) -> None:
-    if over.wait(INTERVAL):  # Most steps come from the cache, and then there is nothing to watch.
+    if over.wait(UNWATCHED):
         return
     with contextlib.closing(_free(image, over)) as found:
         for free in found:

@@ -36,6 +36,9 @@ MAX_RECORDED = 500_000  # files that one record names
 MAX_CODE, ALL_CODE = 2_000_000, 100_000_000
 FILE_COST = 1_000
 
+NEVER_LOADED = (".py", ".pyc", ".pyi", ".js", ".json", ".txt", ".dat")
+"""Ends of names that files have by the thousand; what they are is not asked of the disk."""
+
 LIBRARY = re.compile(r"\.so(\.|$)")
 NAME = re.compile(r"[\w.+-]{1,200}", re.ASCII)
 LOADER = re.compile(r"ld-linux|ld-musl|ld64\.so|ld\.so|linux-vdso|linux-gate")
@@ -318,7 +321,7 @@ def entries_below(roots: list[str]):
 
 def candidate(entry: os.DirEntry) -> tuple[int, int] | None:
     """The inode of a regular file that may be an ELF, by its name or mode."""
-    if entry.name.endswith((".py", ".pyc")):
+    if entry.name.endswith(NEVER_LOADED):
         return None
     try:
         status = entry.stat(follow_symlinks=False)
