@@ -9,8 +9,8 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from detectors import gpu, python
-from detectors.failures import BuildError, Location, PythonUnavailable, invalid
+from detectors import gpu, near, python
+from detectors.failures import BuildError, Location, PythonUnavailable, invalid, one_line
 from detectors.gpu import Named
 from detectors.layout import Layout, locate, ref
 from detectors.plan import Choice, Evidence, Ignored, Options, Plan, Warned
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 CPU_ENTRY = f"put `--extra-index-url {gpu.CPU_INDEX}` before it in the pip: list, or ask conda for pytorch"
 
 FILES = ("environment.yml", "environment.yaml")
+
+KEYS = ("name", "channels", "dependencies", "prefix", "variables", "platforms")
+"""conda's, and the one by which conda-lock knows for what machines it locks."""
+
+MAX_UNKNOWN = 5
+"""How many keys that mean nothing are told of."""
 
 _CHANNEL = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*"
@@ -72,6 +78,7 @@ class _Environment:
         self._warnings: list[Warned] = []
 
     def plan(self, options: Options) -> Plan:
+        self._keys()
         specs, pip_lines = self._dependencies()
         requested = [spec.text for spec, _ in specs]
         channels = self._channels(options)
@@ -108,6 +115,21 @@ class _Environment:
             *self._pip(pip_lines).named,
             *(Named(spec.name, frozenset(), spec.version or "", location) for spec, location in specs),
         )
+
+    def _keys(self) -> None:
+        """Tell of keys that mean nothing; one that is all but a known one is a slip, and its packages would be lost."""
+        unknown = [key for key in self._document if key not in KEYS]
+        for key in unknown:
+            meant = next((known for known in KEYS if known not in self._document and near.close(key, known)), None)
+            if meant:
+                location = self._document[key].key or Location(self._path)
+                problem = f"conda has no such key, and one that is called {meant}:"
+                raise invalid(location, "an environment", f"{key}:", problem)
+        if unknown:
+            shown = ", ".join(one_line(key) for key in unknown[:MAX_UNKNOWN])
+            more = f" and {len(unknown) - MAX_UNKNOWN} more" if len(unknown) > MAX_UNKNOWN else ""
+            pip = "; a pip: list belongs among the dependencies" if "pip" in unknown else ""
+            self._warn("keys-unknown", f"{self._path}: conda has no key {shown}{more}: ignored{pip}")
 
     def _dependencies(self) -> tuple[list[tuple[MatchSpec, Location]], list[tuple[int, str]]]:
         from detectors import matchspec

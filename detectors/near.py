@@ -48,7 +48,7 @@ def _hint(name: str) -> str | None:
     if len(name) > MAX_NAME:
         return None
     for wanted in WANTED:
-        if name != wanted and _distance(name.lower(), wanted) <= 2:
+        if name != wanted and close(name, wanted):
             return wanted
     return next((hint for pattern, hint in _TABLE if re.fullmatch(pattern, name, re.IGNORECASE)), None)
 
@@ -82,6 +82,11 @@ def _wanted(entries: Sequence[Entry]) -> list[str]:
 
 def _name(entry: Entry) -> str:
     return posixpath.basename(entry.path)
+
+
+def close(name: str, wanted: str) -> bool:
+    """Whether a name is one that is wanted, but for two letters at the most."""
+    return len(name) <= MAX_NAME and _distance(name.lower(), wanted) <= 2
 
 
 def _distance(one: str, other: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -36,6 +36,8 @@ class Node:
     location: Location
     size: int = 1
     """How many nodes it holds, itself included, aliases expanded."""
+    key: Location | None = None
+    """Where its key begins, for a value of a mapping."""
 
 
 def parse(path: str, text: str) -> Node:
@@ -114,7 +116,7 @@ class _Composer:
                 raise self._invalid(key.location, "a key that is not text")
             if key.value in mapping:
                 raise self._invalid(key.location, f"the key {key.value} for the second time")
-            mapping[key.value] = self._node(next(self._events), depth + 1)
+            mapping[key.value] = replace(self._node(next(self._events), depth + 1), key=key.location)
         return mapping
 
     def _until(self, end: type) -> Iterator[Any]:

@@ -269,6 +269,8 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Indent {where} with spaces: YAML takes no tabs."
         case problem if found := re.fullmatch(r"the key (\S+) for the second time", problem):
             return f"Put what is below both under one {found[1]}:, and take {where} out."
+        case problem if found := re.fullmatch(r"conda has no such key, and one that is called (\S+)", problem):
+            return f"Write {found[1]} in {where}."
     return f"Correct {where}."
 
 

@@ -199,3 +199,21 @@ def test_any_shape_gives_a_plan_or_fails_by_name(document: dict[str, object]) ->
     import yaml
 
     survives(lambda: asked(yaml.safe_dump(document)))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"), [("dependancies", "dependencies"), ("Channel", "channels"), ("dependecies", "dependencies")]
+)
+def test_key_that_is_all_but_a_known_one_is_a_slip(key: str, meant: str) -> None:
+    found = refused(f"name: analysis\n{key}: [six]\n")
+    assert (found.location, found.found) == (Location("environment.yml", 2, 1), f"{key}:")
+    assert f"called {meant}:" in found.problem
+
+
+def test_key_beside_the_known_one_that_it_is_close_to_is_ignored() -> None:
+    assert codes(asked(QUIET + "channel: x\ndependencies: [six]\n")) == ["keys-unknown"]
+
+
+def test_many_unknown_keys_are_one_short_warning() -> None:
+    (warning,) = asked(QUIET + "dependencies: [six]\n" + "".join(f"key{n}: 1\n" for n in range(900))).warnings
+    assert "key0, key1, key2, key3, key4 and 895 more" in warning.message
