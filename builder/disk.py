@@ -18,6 +18,9 @@ UNWATCHED = 3.0
 INTERVAL = 1.0
 """Seconds between two looks."""
 
+THREAD = "disk"
+"""The name of the thread that looks."""
+
 END_TIME = 10
 """Seconds that the container may take to go."""
 
@@ -31,7 +34,7 @@ def watched(image: str, floor: int, low: Callable[[int], None]) -> Iterator[None
     Where no container of `image` can be had, nothing is watched; `launchyard doctor` says so.
     """
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(image, floor, low, over))
+    thread = threading.Thread(target=_watch, args=(image, floor, low, over), name=THREAD)
     thread.start()
     try:
         yield

@@ -104,7 +104,7 @@ def attack(
     made = Attack(engine, settings, tmp_path / "repositories")
     yield made
     assert made.processes() == []
-    for watching in set(threading.enumerate()) - {threading.current_thread()}:
+    for watching in (thread for thread in threading.enumerate() if thread.name == disk.THREAD):
         watching.join(disk.END_TIME + 5)
     gc.collect()  # a failure holds the frames it came through, and they the commit, whose objects lie there
     assert list(scratch.iterdir()) == []

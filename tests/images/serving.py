@@ -69,7 +69,7 @@ def serving(host: str, answer: Callable[[Request], Answer], tls: ssl.SSLContext 
         if tls:
             listening.socket = tls.wrap_socket(listening.socket, server_side=True)
         server = Server(f"{host}:{listening.server_port}")
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield server
         finally:
