@@ -294,11 +294,16 @@ class Version:
     commit: str
     created_at: datetime
     inventory: Inventory = field(default_factory=lambda: Inventory((), ()))
-    """Kept here, as are the next two: they outlive the image."""
+    """Kept here, as are the next two: they outlive the image. All three are there where they are asked for."""
     locked: Lock = field(default_factory=Lock)
     """What `lock` is the hash of."""
     provenance: Provenance | None = None
-    """None in lists, which leave out all three."""
+
+
+VersionPart = Literal["inventory", "locked", "provenance"]
+"""What is large in a version, and takes its time to read."""
+
+WHOLE: tuple[VersionPart, ...] = get_args(VersionPart)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what `plan` needs nothing of, and would take a tenth of its
         Reason,
         Space,
         Version,
+        VersionPart,
         Worker,
     )
     from builder.store import Store
@@ -311,29 +312,30 @@ class Service:
     def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
         return self._store.versions(environment_id, after=after, limit=limit)
 
-    def version(self, environment_id: str, number: int) -> Version:
-        """With what is in it, its lock and its provenance."""
-        return self._store.version(environment_id, number)
+    def version(self, environment_id: str, number: int, *parts: VersionPart) -> Version:
+        """With those of its parts that are named: what is in it, its lock, how it was made."""
+        return self._store.version(environment_id, number, *parts)
 
     def lock(self, environment_id: str, number: int, format: Format) -> Exported:
         """A version's lock as another tool reads it. Raises BuildError(KindAbsent)."""
         from builder.formats import export
+        from builder.records import WHOLE
 
         environment = self._store.environment(environment_id)
-        version = self._store.version(environment_id, number)
+        version = self._store.version(environment_id, number, *WHOLE)
         return export(version, environment.name, format, self._settings.conda.channel_alias)
 
     def dockerfile(self, environment_id: str, number: int) -> Exported:
         """What a version was built by. Raises BuildError(RecordAbsent) for one of before that was kept."""
         from builder.formats import dockerfile
 
-        version = self._store.version(environment_id, number)
+        version = self._store.version(environment_id, number, "provenance")
         return dockerfile(version, self._store.environment(environment_id).name)
 
     def diff(self, environment_id: str, before: int, after: int) -> Difference:
         from builder.inventory import difference
 
-        old, new = (self._store.version(environment_id, number) for number in (before, after))
+        old, new = (self._store.version(environment_id, number, "inventory") for number in (before, after))
         return difference(old.inventory, new.inventory)
 
     def roll_back(self, environment_id: str, number: int) -> Environment:

@@ -38,6 +38,7 @@ from builder.records import (
     Reason,
     StepTime,
     Version,
+    VersionPart,
     Worker,
 )
 from builder.schema import builds, environments, versions, workers
@@ -366,14 +367,14 @@ class Store:
     def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
         """The newest first, without what is in them and how they were made."""
         self.environment(environment_id)
-        columns = [column for column in versions.c if not isinstance(column.type, sa.JSON)]
-        query = sa.select(*columns).where(versions.c.environment_id == environment_id)
+        query = sa.select(*_columns()).where(versions.c.environment_id == environment_id)
         rows, following = self._page(query, versions.c.number, after, limit)
         return Page(tuple(map(_version, rows)), following)
 
-    def version(self, environment_id: str, number: int) -> Version:
+    def version(self, environment_id: str, number: int, *parts: VersionPart) -> Version:
+        """With those of its parts that are named."""
         with self._reading() as connection:
-            return self._version(connection, environment_id, number)
+            return self._version(connection, environment_id, number, *parts)
 
     def use_version(self, environment_id: str, number: int, *, pinned: bool | None = None) -> Environment:
         """Let a version be the current one, and stay it while it is pinned; None leaves that as it is."""
@@ -393,8 +394,10 @@ class Store:
                 return frozenset()
             return frozenset(connection.scalars(sa.select(versions.c.reference).join(environments, current)))
 
-    def _version(self, connection: sa.Connection, environment_id: str, number: int) -> Version:
-        query = sa.select(versions).where(versions.c.environment_id == environment_id, versions.c.number == number)
+    def _version(self, connection: sa.Connection, environment_id: str, number: int, *parts: VersionPart) -> Version:
+        query = sa.select(*_columns(*parts)).where(
+            versions.c.environment_id == environment_id, versions.c.number == number
+        )
         return _version(only_row(connection, query, "version", f"{environment_id} v{number}"))
 
     # Workers
@@ -505,7 +508,7 @@ def driver_url(url: str) -> str:
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
-def summary(error: Exception) -> str:
+def summary(error: BaseException) -> str:
     """What a database's driver said, in one line and without the statement that it was asked."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
 
@@ -601,6 +604,10 @@ def _build(row: sa.RowMapping) -> Build:
     values = {name: value for name, value in row.items() if name != "inputs"}
     steps = tuple(StepTime(**step) for step in values["steps"])
     return Build(**{**values, "asked": Asked(**values["asked"]), "steps": steps})
+
+
+def _columns(*parts: VersionPart) -> list[sa.Column[Any]]:
+    return [column for column in versions.c if column.name in parts or not isinstance(column.type, sa.JSON)]
 
 
 def _version(row: sa.RowMapping) -> Version:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from builder.backup import back_up
 from builder.journal import Journal
-from builder.records import Asked, Build, Choices, Environment, Page, Version
+from builder.records import WHOLE, Asked, Build, Choices, Environment, Page, Version
 from builder.settings import Settings
 from builder.store import Store, url_of
 from tests.builder.test_store import FAILED, outcome
@@ -48,7 +48,7 @@ def everything(settings: Settings) -> Everything:
         for environment in environments.items
         for version in store.versions(environment.id).items
     )
-    found = environments, store.builds(), [store.version(*place) for place in numbered]
+    found = environments, store.builds(), [store.version(*place, *WHOLE) for place in numbered]
     store.close()
     return found
 

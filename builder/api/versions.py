@@ -84,7 +84,7 @@ def read(environment_id: Id, number: Number, service: TheService, if_none_match:
     summary="What is actually installed",
 )
 def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
-    inventory = service.version(environment_id, number).inventory
+    inventory = service.version(environment_id, number, "inventory").inventory
     return answer(documents.Packages.model_validate(inventory), if_none_match)
 
 
@@ -127,7 +127,7 @@ def dockerfile(environment_id: Id, number: Number, service: TheService, if_none_
 )
 def provenance(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     """As it was then."""
-    found = service.version(environment_id, number).provenance
+    found = service.version(environment_id, number, "provenance").provenance
     return answer(documents.Provenance.model_validate(found), if_none_match)
 
 

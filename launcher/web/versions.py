@@ -11,7 +11,7 @@ from starlette.responses import Response
 from builder.failures.served import RecordAbsent
 from builder.formats import formats_of
 from builder.quantities import duration_in_words, size_in_words
-from builder.records import Build, Environment
+from builder.records import WHOLE, Build, Environment
 from builder.service import BuildError, Service
 from launcher.records import Launcher
 from launcher.service import Launchers
@@ -57,7 +57,7 @@ def _chart(words: str, values: Mapping[int, float], shown: Callable[[Any], str])
 @router.get("/versions/{number}")
 def version(name: str, number: Number, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     launcher, environment = _of(name, launchers, builder)
-    found = builder.version(environment.id, number)
+    found = builder.version(environment.id, number, *WHOLE)
     return render(
         "version.html.j2", launcher=launcher, environment=environment, version=found, formats=formats_of(found)
     )

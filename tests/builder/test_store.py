@@ -150,7 +150,7 @@ def test_the_same_image_again_is_the_same_version_and_another_is_the_next(store:
         numbers.append(ended.version)
     assert numbers == [1, 1, 2, 1]
     assert store.environment(made.id).current_version == 1
-    assert store.version(made.id, 2).inventory.packages[0].name == "six"
+    assert store.version(made.id, 2, "inventory").inventory.packages[0].name == "six"
 
 
 def test_a_version_keeps_its_lock_and_how_it_was_made_and_a_list_leaves_them_out(store: Store) -> None:
@@ -158,7 +158,7 @@ def test_a_version_keeps_its_lock_and_how_it_was_made_and_a_list_leaves_them_out
     build, _ = store.start_build(made.id, "asked", "ada", Asked(ref="main"))
     begun = store.begin(build.id)
     store.conclude(build.id, outcome())
-    version = store.version(made.id, 1)
+    version = store.version(made.id, 1, "locked", "provenance")
     assert version.locked == LOCK
     assert version.provenance and version.provenance.build and begun
     assert version.provenance.bases == (Base("python:3.10", None, "sha256:b"),)
@@ -175,7 +175,7 @@ def test_the_same_image_from_a_later_build_keeps_how_it_was_made_first(store: St
         build, _ = store.start_build(made.id, "asked", "", Asked())
         store.conclude(build.id, outcome())
         ids.append(build.id)
-    found = store.version(made.id, 1).provenance
+    found = store.version(made.id, 1, "provenance").provenance
     assert found and found.build and found.build.id == ids[0]
 
 
