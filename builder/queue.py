@@ -13,6 +13,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -70,6 +71,7 @@ class Queue:
         self._metrics = metrics
         self._heartbeat: Heartbeat | None = None
         self._glances = 0
+        self._line = ThreadPoolExecutor(1, thread_name_prefix="line")
 
     def start(self, worker: str, at_once: int) -> None:
         """Take builds in; and run `at_once` of them at a time as a worker of this name, unless it is 0.
@@ -100,9 +102,13 @@ class Queue:
         DBOS.destroy()
         if self._heartbeat:
             self._heartbeat.stop()
+        self._line.shutdown(cancel_futures=True)
 
     def put(self, build: Build) -> None:
-        """Let a build run when its turn comes. Twice is the same as once."""
+        """Let a build run when its turn comes; nobody waits for that. Twice is the same as once."""
+        self._line.submit(self._put, build).add_done_callback(_told)
+
+    def _put(self, build: Build) -> None:
         with SetWorkflowID(build.id), SetEnqueueOptions(priority=build.turn):
             DBOS.enqueue_workflow(NAME, _build, build.id)
 
@@ -253,6 +259,12 @@ def _end_process() -> NoReturn:
     """
     log.error("this worker was taken for dead; it ends")
     os._exit(os.EX_TEMPFAIL)
+
+
+def _told(put: Future[None]) -> None:
+    """What did not come into the line stays in the records, and is taken up with all that was lost."""
+    if not put.cancelled() and (error := put.exception()):
+        log.warning("a build is not in line yet", extra={"problem": summary(error)})
 
 
 _queue: Queue
