@@ -32,8 +32,8 @@ test: setup engine browser ## everything
 	$(MAKE) lint
 	pytest
 
-test-fast: setup ## unit and golden tests: seconds, no engine
-	pytest -m "not engine and not browser and not hostile"
+test-fast: setup ## unit and golden tests: no engine, and no service
+	pytest -m "not engine and not browser and not hostile and not service"
 
 SECONDS ?= 600
 fuzz: setup      ## look for input that nobody thought of, for SECONDS (600); what is found is kept as a case

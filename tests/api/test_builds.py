@@ -10,6 +10,8 @@ import pytest
 
 from tests.service import Running
 
+pytestmark = pytest.mark.service
+
 
 def test_a_first_build_makes_version_1_and_the_environment_is_ready(service: Running) -> None:
     environment = service.create(name="first")

@@ -15,6 +15,8 @@ from builder.service import BuildError
 from launcher.cli import main
 from tests.service import Running, address_of
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture
 def address(service: Running) -> Iterator[str]:

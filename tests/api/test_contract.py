@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.service import Running, address_of
+
+pytestmark = pytest.mark.service
 
 
 def test_every_answer_to_whatever_is_asked_is_as_the_document_says(service: Running, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from tests.service import Running
 
+pytestmark = pytest.mark.service
+
 
 def test_an_environment_is_named_after_its_repository_and_a_second_one_gets_a_number(service: Running) -> None:
     first, second = service.create()["name"], service.create()["name"]

@@ -11,6 +11,8 @@ from builder.records import Asked
 from builder.service import BuildError
 from tests.service import GatedEngine, Running, running
 
+pytestmark = pytest.mark.service
+
 
 def engine() -> GatedEngine:
     return GatedEngine(index={"six": "1.16.0"})

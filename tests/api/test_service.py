@@ -16,6 +16,8 @@ from builder.previews import Previews
 from builder.serve import open_many
 from tests.service import PATIENCE, Running
 
+pytestmark = pytest.mark.service
+
 
 def test_a_preview_shows_the_plan_and_its_dockerfile(service: Running) -> None:
     preview = service.post("/plans", {"repository": str(service.repository)}, 200)

@@ -13,6 +13,8 @@ from builder.journal import Journal
 from builder.service import Service
 from tests.service import PATIENCE, Running
 
+pytestmark = pytest.mark.service
+
 READERS = 50
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.service import Running
 
+pytestmark = pytest.mark.service
+
 
 def two_versions(service: Running, name: str) -> Any:
     environment = service.built(name=name)

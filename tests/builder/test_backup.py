@@ -23,6 +23,8 @@ from tests import servers
 from tests.remembered import BACKUPS, everything, opened, remember
 from tests.service import GatedEngine, running
 
+pytestmark = pytest.mark.service
+
 Place = Callable[[str], Settings]
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.engine)]
 

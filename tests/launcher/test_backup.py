@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from builder.backup import back_up, restore
 from builder.settings import Settings
 from launcher.schema import SCHEMA
 from tests.launching import launching_service
 from tests.service import GatedEngine
+
+pytestmark = pytest.mark.service
 
 
 def test_launcher_of_a_backup_launches_as_it_did(tmp_path: Path) -> None:

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from launcher.serve import application
 from tests.launching import Launching, listening
+
+pytestmark = pytest.mark.service
 
 
 def test_every_answer_to_whatever_is_asked_is_as_the_document_says(service: Launching, tmp_path: Path) -> None:

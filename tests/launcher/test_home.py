@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from builder.records import Choices
 from launcher.store import LauncherStore
 from tests.launcher.test_store import VALUES
 from tests.launching import Launching
+
+pytestmark = pytest.mark.service
 
 BOUND = 0.2
 """Seconds of processor time."""

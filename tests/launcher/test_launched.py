@@ -8,6 +8,8 @@ import pytest
 
 from tests.launching import Launching
 
+pytestmark = pytest.mark.service
+
 
 @pytest.fixture(scope="module")
 def launcher(service: Launching) -> Any:

@@ -15,6 +15,8 @@ from launcher.service import data_of
 from tests.command import foreign
 from tests.launching import DATA, Launching
 
+pytestmark = pytest.mark.service
+
 
 def problem(service: Launching, document: dict[str, Any], status: int) -> Any:
     """How the service refuses to create a launcher."""

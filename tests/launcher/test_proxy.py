@@ -27,6 +27,8 @@ from launcher.serve import application
 from tests.launching import Launching, launching_service, listening
 from tests.service import GatedEngine
 
+pytestmark = pytest.mark.service
+
 
 @dataclass(slots=True)
 class ServingRuntime(FakeRuntime):
@@ -357,7 +359,7 @@ def test_session_that_closes_a_kept_connection_is_asked_again_by_who_only_reads(
     runtime = world.service.runtime
     assert isinstance(runtime, ServingRuntime)
     with ThreadingTCPServer(("127.0.0.1", 0), Impatient) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         before, runtime.place = runtime.place, f"http://127.0.0.1:{server.server_address[1]}"
         try:

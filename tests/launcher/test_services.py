@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from launcher.records import SessionRequest
 from launcher.runtimes.fake import FakeRuntime
 from tests.launching import launching_service
 from tests.service import GatedEngine
+
+pytestmark = pytest.mark.service
 
 
 def test_sessions_are_so_many_at_once_and_no_more(tmp_path: Path) -> None:
