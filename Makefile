@@ -5,7 +5,7 @@ REF ?=
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup engine bases run test test-fast fuzz failures lint browser golden locks pictures bench bench-service
+.PHONY: help setup engine bases run test test-without-engine test-fast fuzz failures lint browser golden locks pictures bench bench-service
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -27,10 +27,16 @@ engine:          ## a Docker engine that answers, and base images
 run: setup engine ## the build service on loopback; with REPO (and REF; or REPO=example), a session of that repository
 	$(if $(REPO),launchyard run $(if $(filter example,$(REPO)),$$(fixtures/example),$(REPO)) $(if $(REF),--ref $(REF)),launchyard serve)
 
-test: setup engine browser ## everything
+test:            ## everything; what needs no engine runs while the engine and the base images are made
+	$(MAKE) --jobs=2 test-without-engine bases
+	pytest -m "engine or browser"
+
+test-without-engine: lint
+	LAUNCHYARD_CONFIG=/dev/null pytest -m "not engine and not browser"
+
+bases: engine
+	$(MAKE) browser
 	$(PYTHON) fixtures/bases/build.py --all
-	$(MAKE) lint
-	pytest
 
 test-fast: setup ## unit and golden tests: no engine, and no service
 	pytest -m "not engine and not browser and not hostile and not service"

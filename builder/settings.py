@@ -281,9 +281,12 @@ def _remember(memory: Path, document: Mapping[str, Any]) -> None:
 
 
 def file_in_use(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Path | None:
-    """The settings file that `load` reads, None for none. Raises BuildError(SettingsInvalid)."""
+    """The settings file that `load` reads, None for none; /dev/null is one that says nothing.
+
+    Raises BuildError(SettingsInvalid).
+    """
     if named := environ.get(PREFIX + "CONFIG"):
-        if not Path(named).is_file():
+        if not Path(named).exists() or Path(named).is_dir():
             raise BuildError(SettingsInvalid(((PREFIX + "CONFIG", f"there is no file {named}"),)))
         return Path(named)
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")

@@ -69,6 +69,12 @@ def test_each_mistake_names_its_setting(tmp_path: Path) -> None:
     assert "launchyard.toml" in wrong({}, tmp_path)[0][0]
 
 
+def test_no_settings_file_counts_where_the_empty_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "launchyard.toml").write_text("owner = 'ada'\n")
+    assert load({}, tmp_path).owner == "ada"
+    assert load({"LAUNCHYARD_CONFIG": "/dev/null"}, tmp_path).owner == ""
+
+
 def test_an_owner_is_a_component_of_an_image_s_name(tmp_path: Path) -> None:
     assert load({"LAUNCHYARD_OWNER": "team-a.1"}, tmp_path).owner == "team-a.1"
     for owner in ("Team", "a/b", "../a", "a b", "-a", "a,id=launchyard"):

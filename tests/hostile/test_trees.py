@@ -336,7 +336,10 @@ def test_a_repository_that_lacks_an_object_sends_nobody_to_get_it(
     assert not mark.exists()
 
 
-def test_a_repository_brings_no_settings_of_its_own(make_repository: MakeRepository, tmp_path: Path) -> None:
+def test_a_repository_brings_no_settings_of_its_own(
+    make_repository: MakeRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LAUNCHYARD_CONFIG", raising=False)
     (tmp_path / "secret").write_text("key\n")
     trusting = f'certificates = "{tmp_path}/secret"\n[index]\nurl = "https://a.example/"\n'
     files = {"requirements.txt": "six\n", "launchyard.toml": trusting}
