@@ -31,6 +31,12 @@ KEYS = ("name", "channels", "dependencies", "prefix", "variables", "platforms")
 MAX_UNKNOWN = 5
 """How many keys that mean nothing are told of."""
 
+OLDEST = (3, 6)
+"""The oldest Python that uv installs packages of an index for."""
+
+PYTHONS = (*(f"3.{minor}" for minor in range(OLDEST[1], 9)), *python.SUPPORTED)
+"""Those known; channels may have others that are newer."""
+
 _CHANNEL = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*"
     r"|https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~-]+)*/?"
@@ -84,9 +90,10 @@ class _Environment:
         channels = self._channels(options)
         pip = self._pip(pip_lines)
         choice, texts = self._python(specs, options)
-        if pip.lines and not any(spec.name == "pip" for spec, _ in specs):
-            texts.append("pip")
-            self._warn("pip-added", f"{self._path} has a pip: list and no pip among its dependencies; it is added")
+        if not any(spec.name == "pip" for spec, _ in specs):
+            texts.append("pip")  # with any Python, as conda does: add_pip_as_python_dependency in its settings
+            if pip.lines:
+                self._warn("pip-added", f"{self._path} has a pip: list and no pip among its dependencies; it is added")
         if "prefix" in self._document:
             self._warn("prefix-ignored", f"{self._document['prefix'].location} is a path of another machine")
         _texts(self._document.get("platforms"), "a list of platforms")
@@ -106,7 +113,13 @@ class _Environment:
                 "as_of": options.as_of,
             },
             ignored=self._ignored(),
-            warnings=(*self._warnings, *_unchecked(pip), *pip.warnings, *gpu.warn(pip.named, pip.indexes, CPU_ENTRY)),
+            warnings=(
+                *self._warnings,
+                *_unchecked(pip),
+                *pip.warnings,
+                *gpu.warn_of_conda(Named(spec.name, frozenset(), spec.text, location) for spec, location in specs),
+                *gpu.warn(pip.named, pip.indexes, CPU_ENTRY),
+            ),
         )
 
     def asked(self) -> tuple[Named, ...]:
@@ -169,15 +182,18 @@ class _Environment:
         stated = [(spec, location) for spec, location in pins if spec.version]
         if options.python is not None:
             if not re.fullmatch(r"[0-9]+\.[0-9]+(\.[0-9]+)?", options.python, re.ASCII):
-                raise BuildError(PythonUnavailable(options.python, "option --python", python.SUPPORTED))
+                raise BuildError(PythonUnavailable(options.python, "option --python", PYTHONS))
             choice = Choice(options.python, "option --python")
+            _check_age(choice)
             if stated:
                 self._warn("python-replaced", f"{stated[0][1]}: {stated[0][0].text} is replaced by option --python")
         elif stated:
             version = ",".join(spec.version for spec, _ in stated)
-            return Choice(version, f"{self._path}:{stated[0][1].line}"), [spec.text for spec, _ in specs]
+            choice = Choice(version, f"{self._path}:{stated[0][1].line}")
+            _check_age(choice)
+            return choice, [spec.text for spec, _ in specs]
         else:
-            choice = Choice(python.DEFAULT, "default")
+            choice = python.default(options)
         others = [spec.text for spec, _ in specs if spec.name != "python"]
         return choice, [f"python={choice.value}", *others]
 
@@ -206,6 +222,18 @@ class _Environment:
 
     def _warn(self, code: str, message: str) -> None:
         self._warnings.append(Warned(code, message))
+
+
+def _check_age(choice: Choice) -> None:
+    """Raises BuildError(PythonUnavailable) for what only Pythons before OLDEST satisfy."""
+    for bound in choice.value.split(",") if "|" not in choice.value else ():
+        match = re.match(r"(<=?|==?|)([0-9]{1,4}(?:\.[0-9]{1,4})*)", bound)
+        if match is None:
+            continue
+        version = tuple(map(int, match[2].split(".")))
+        oldest = OLDEST[: len(version)]
+        if version < oldest or (match[1] == "<" and version == oldest):
+            raise BuildError(PythonUnavailable(choice.value, choice.origin, PYTHONS))
 
 
 def _mapping(node: Node, text: str) -> dict[str, Node]:

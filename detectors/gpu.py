@@ -12,13 +12,22 @@ from detectors.plan import Warned
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 TORCH = frozenset({"torch", "torchvision", "torchaudio"})
-_ALWAYS = TORCH | {"tensorflow-gpu", "vllm", "xformers"}
+NEED_TORCH = frozenset({
+    "accelerate", "bitsandbytes", "botorch", "captum", "easyocr", "fastai", "flair", "gpytorch", "kornia", "lightning",
+    "monai", "openai-whisper", "peft", "pyro-ppl", "pytorch-lightning", "sentence-transformers", "spacy-transformers",
+    "stanza", "timm", "torchdata", "torchmetrics", "torchsde", "torchtext", "trl", "ultralytics",
+})  # fmt: skip
+"""What cannot be installed without torch, by the Requires-Dist of their newest versions in November 2026."""
+
+_ALWAYS = TORCH | NEED_TORCH | {"tensorflow-gpu", "vllm", "xformers"}
 _WITH_EXTRA = {
+    "transformers": re.compile("torch"),
     "tensorflow": re.compile("and-cuda"),
     "jax": re.compile(r"cuda.*"),
     "jaxlib": re.compile(r"cuda.*"),
 }
 _PATTERN = re.compile(r"(cupy-cuda|jax-cuda|nvidia-)[0-9a-z-]+")
+_OF_CONDA = re.compile(r"cuda|^cudnn |^cupy |^(pytorch|tensorflow|jaxlib)-gpu ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +45,26 @@ def warn(requirements: Iterable[Named], indexes: Iterable[str], remedy: str) -> 
 
     None where an index of CPU builds, or a CPU build itself ("2.5.1+cpu"), is asked for.
     """
-    if any("/cpu" in index for index in indexes):
+    requirements = list(requirements)
+    own = [r for r in requirements if _normal(r.name) == "torch" and "+cpu" in r.specifier]
+    if own or any("/cpu" in index for index in indexes):
         return ()
     wide = [r for r in requirements if _brings_cuda(r)]
+    of_torch = any(_normal(r.name) in TORCH | NEED_TORCH | {"transformers"} for r in wide)
+    return _warning(wide, remedy if of_torch else "name the CPU package instead")
+
+
+def warn_of_conda(specs: Iterable[Named]) -> tuple[Warned, ...]:
+    """The same for packages of conda's channels, which by themselves give CPU builds where there is no GPU."""
+    wide = [s for s in specs if _OF_CONDA.search(f"{s.name} {s.specifier}")]
+    return _warning(wide, "take out what names CUDA: without it conda gives the CPU build")
+
+
+def _warning(wide: list[Named], remedy: str) -> tuple[Warned, ...]:
     if not wide:
         return ()
     names = ", ".join(f"{r.name} ({r.location})" for r in wide[:5])
-    fix = remedy if any(_normal(r.name) in TORCH for r in wide) else "name the CPU package instead"
-    return (Warned("gpu-packages", f"{names}: gigabytes of CUDA libraries for a GPU; for the CPU build, {fix}"),)
+    return (Warned("gpu-packages", f"{names}: gigabytes of CUDA libraries for a GPU; for the CPU build, {remedy}"),)
 
 
 def _brings_cuda(requirement: Named) -> bool:

@@ -16,6 +16,9 @@ SUPPORTED = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
 DEFAULT = "3.10"
 
+BEFORE = ("2022-01-01", "3.9")
+"""Until then, many compiled packages had no builds for the default, which came out in October 2021 (PEP 619)."""
+
 LATE_PATCH = 99
 """A patch level above any that exists: what an interpreter brought up to date has, for a bound like `<=3.11`."""
 
@@ -60,7 +63,7 @@ def choose(source: Source, layout: Layout, options: Options, required: Required 
     """The Python of a pip, poetry or project environment.
 
     The option, then `.python-version`, then `runtime.txt`, as far as `required` allows them; then of
-    what it allows the one nearest to 3.10, the newer of two. Patch levels are dropped: a build uses
+    what it allows the one nearest to the default, the newer of two. Patch levels are dropped: a build uses
     the newest. Raises BuildError with PythonUnavailable, or FileInvalid for a runtime.txt of another kind.
     """
     allowed = _allowed(required)
@@ -75,10 +78,19 @@ def choose(source: Source, layout: Layout, options: Options, required: Required 
             raise BuildError(PythonUnavailable(pin.written, str(pin.location), SUPPORTED))
         reason = f"{required.origin} allows {required.text}; {pin.minor} is none of that, or has no builds"
         ignored += (Ignored(pin.location.path, reason),)
+    usual = default(options)
     if required is None:
-        return Chosen(Choice(DEFAULT, "default"), ignored, warnings)
-    nearest = min(reversed(allowed), key=lambda minor: abs(_minor(minor) - _minor(DEFAULT)))
+        return Chosen(usual, ignored, warnings)
+    nearest = min(reversed(allowed), key=lambda minor: abs(_minor(minor) - _minor(usual.value)))
     return Chosen(Choice(nearest, f"{required.origin}: {required.text}"), ignored, warnings)
+
+
+def default(options: Options) -> Choice:
+    """The Python where nothing asks for one: of the day, where one is asked for."""
+    day, version = BEFORE
+    if options.as_of and options.as_of < day:
+        return Choice(version, f"default before {day}")
+    return Choice(DEFAULT, "default")
 
 
 def overruled(source: Source, layout: Layout, by: str) -> tuple[Ignored, ...]:

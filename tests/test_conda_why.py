@@ -67,7 +67,9 @@ def told(why: ModuleType, channel: rattler.Channel, *specs: str, as_of: datetime
             channel_relations="disabled",
         )
 
-    line = asyncio.run(why.why(list(specs), solve, gateway, [channel], PLATFORMS, as_of))
+    line = asyncio.run(
+        why.why({spec: rattler.MatchSpec(spec) for spec in specs}, solve, gateway, [channel], PLATFORMS, as_of)
+    )
     assert line.startswith("launchyard-conda: ")
     assert "\n" not in line
     return json.loads(line.removeprefix("launchyard-conda: "))

@@ -48,13 +48,13 @@ def test_quiet_file_gives_no_warnings() -> None:
 )
 def test_python_is_what_the_file_says(dependencies: str, choice: Choice, specs: list[str]) -> None:
     result = asked(QUIET + f"dependencies: {dependencies}")
-    assert (result.python, result.inputs["specs"]) == (choice, specs)
+    assert (result.python, result.inputs["specs"]) == (choice, [*specs, "pip"])
 
 
 def test_option_replaces_the_python_of_the_file() -> None:
     result = asked(QUIET + "dependencies: [python=3.9, six]", python="3.12")
     assert result.python == Choice("3.12", "option --python")
-    assert result.inputs["specs"] == ["python=3.12", "six"]
+    assert result.inputs["specs"] == ["python=3.12", "six", "pip"]
     assert codes(result) == ["python-replaced"]
     assert codes(asked(QUIET + "dependencies: [six]", python="3.12")) == []
 
@@ -155,11 +155,41 @@ def test_pip_list_is_read_as_requirements() -> None:
     assert result.needs_source
 
 
-def test_pip_is_added_where_it_is_missing() -> None:
-    result = asked(QUIET + "dependencies:\n  - python=3.9\n  - pip: [six]\n")
-    assert result.inputs["specs"] == ["python=3.9", "pip"]
-    assert codes(result) == ["pip-added"]
-    assert asked(QUIET + "dependencies:\n  - python=3.9\n  - pip:\n").inputs["specs"] == ["python=3.9"]
+def test_python_comes_with_pip_as_conda_gives_it() -> None:
+    assert asked(QUIET + "dependencies: [python=3.9]").inputs["specs"] == ["python=3.9", "pip"]
+    assert asked(QUIET + "dependencies: [pip=24, python=3.9]").inputs["specs"] == ["pip=24", "python=3.9"]
+
+
+def test_pip_list_without_pip_is_told_of() -> None:
+    assert codes(asked(QUIET + "dependencies:\n  - python=3.9\n  - pip: [six]\n")) == ["pip-added"]
+    assert codes(asked(QUIET + "dependencies:\n  - python=3.9\n  - pip:\n")) == []
+
+
+@pytest.mark.parametrize("version", ["=2.7", "=3.5", "=3.5.2", "<3", "<3.6", "<=3.5", ">=2.7,<3", " 2.7.*"])
+def test_python_too_old_for_packages_of_an_index_is_refused(version: str) -> None:
+    found = failure({"environment.yml": QUIET + f"dependencies: ['python{version}']"})
+    assert isinstance(found, PythonUnavailable)
+    assert (found.origin, found.supported[0]) == ("environment.yml:2", "3.6")
+
+
+@pytest.mark.parametrize("version", ["=3.6", "=3", "<4", "<=3.6", "<3.6.5", ">=2.7", "=2.7|=3.8", "=3.15"])
+def test_python_that_may_be_new_enough_is_left_to_conda(version: str) -> None:
+    assert asked(QUIET + f"dependencies: ['python{version}']").python.origin == "environment.yml:2"
+
+
+@pytest.mark.parametrize(
+    "spec", ["pytorch-cuda=12.1", "cudatoolkit=11.3", "tensorflow-gpu", "pytorch=2.1.0=py3.10_cuda12.1_cudnn8_0"]
+)
+def test_what_names_cuda_is_told_of(spec: str) -> None:
+    result = asked(QUIET + f"dependencies: [python=3.9, '{spec}']")
+    (warning,) = result.warnings
+    assert warning.code == "gpu-packages"
+    assert warning.message.startswith(f"{spec.split('=')[0]} (environment.yml:2:")
+
+
+def test_default_python_is_of_the_day_that_is_asked_for() -> None:
+    result = asked(QUIET + "dependencies: [six]", as_of="2021-06-01T00:00:00Z")
+    assert result.inputs["specs"] == ["python=3.9", "six", "pip"]
 
 
 def test_line_of_the_pip_list_is_named() -> None:

@@ -27,9 +27,15 @@ def test_remedy_is_for_torch() -> None:
     assert "do this" not in warn([named("cupy-cuda12x")], [], "do this")[0].message
 
 
+def test_package_that_cannot_do_without_torch_brings_it_along() -> None:
+    (warning,) = warn([named("Sentence_Transformers")], [], "do this")
+    assert "do this" in warning.message
+    assert warn([named("torch", specifier="==2.5.1+cpu"), named("sentence-transformers")], [], "do this") == ()
+
+
 @pytest.mark.parametrize(
     "requirement",
-    [named("tensorflow"), named("jax"), named("torch", specifier="==2.5.1+cpu"), named("torchmetrics"), named("cupy")],
+    [named("tensorflow"), named("jax"), named("torch", specifier="==2.5.1+cpu"), named("transformers"), named("cupy")],
 )
 def test_package_for_any_machine_is_no_warning(requirement: Named) -> None:
     assert warn([requirement], [], "") == ()

@@ -32,6 +32,13 @@ def test_nothing_said_gives_the_default() -> None:
     assert chosen() == Chosen(Choice("3.10", "default"))
 
 
+@pytest.mark.parametrize(("as_of", "version"), [("2021-12-31T23:59:59Z", "3.9"), ("2022-01-01T00:00:00Z", "3.10")])
+def test_default_is_of_the_day_that_is_asked_for(as_of: str, version: str) -> None:
+    assert choose(MappingSource({}), ROOT, Options(as_of=as_of)).choice.value == version
+    demand = Required(">=3.8", Location("pyproject.toml", 5), constraint.parse(">=3.8"))
+    assert choose(MappingSource({}), ROOT, Options(as_of=as_of), demand).choice.value == version
+
+
 def test_option_comes_before_both_files() -> None:
     result = chosen({".python-version": "3.12\n", "runtime.txt": "python-3.11\n"}, python="3.13")
     assert result.choice == Choice("3.13", "option --python")

@@ -17,6 +17,8 @@ import sys
 
 
 def main():
+    if not hasattr(importlib.util, "source_hash"):  # Python 3.6, whose byte-code has times: PEP 552
+        return 0
     if sys.argv[1] == "--new":
         cache = os.path.join(sys.argv[2], f"{sys.implementation.cache_tag}-{importlib.util.MAGIC_NUMBER.hex()}")
         given = map(os.fsdecode, sys.stdin.buffer.read().split(b"\0"))

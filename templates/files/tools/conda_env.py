@@ -28,14 +28,16 @@ LOCK = Path("/made/lock/conda.lock")
 
 async def solve(inputs: dict, subdir: str) -> int:
     configuration = rattler.ChannelConfig(channel_alias())
-    channels = [rattler.Channel(name, configuration) for name in inputs["channels"]]
+    asked = {text: spec(text, configuration) for text in inputs["specs"]}
+    named = (text.rpartition("::")[0] for text in asked if "::" in text)
+    channels = [rattler.Channel(name, configuration) for name in dict.fromkeys([*inputs["channels"], *named])]
     as_of = datetime.datetime.fromisoformat(inputs["as_of"].replace("Z", "+00:00")) if inputs["as_of"] else None
     gateway = rattler.Gateway(cache_dir="/cache/repodata", client=Client.default_client())
 
     async def answer(specs: list[str]) -> list[rattler.RepoDataRecord]:
         return await rattler.solve(
             channels,
-            [rattler.MatchSpec(spec) for spec in specs],
+            [asked.get(text) or rattler.MatchSpec(text) for text in specs],
             gateway=gateway,
             platforms=[subdir, "noarch"],
             virtual_packages=[virtual(name, value) for name, value in inputs["virtual_packages"].items()],
@@ -48,7 +50,7 @@ async def solve(inputs: dict, subdir: str) -> int:
         records = await answer(inputs["specs"])
     except SolverError as error:
         print(f"conda cannot solve this environment:\n{error}", file=sys.stderr, flush=True)
-        print(await why(inputs["specs"], answer, gateway, channels, [subdir, "noarch"], as_of), file=sys.stderr)
+        print(await why(asked, answer, gateway, channels, [subdir, "noarch"], as_of), file=sys.stderr)
         return 1
     platform = rattler.LockPlatform(subdir)
     lock = rattler.LockFile([platform])
@@ -60,6 +62,13 @@ async def solve(inputs: dict, subdir: str) -> int:
     lines = sorted(f"{record.url}#{record.md5.hex() if record.md5 else ''}".rstrip("#") for record in records)
     Path("/made/lock/explicit.txt").write_text("@EXPLICIT\n" + "".join(f"{line}\n" for line in lines))
     return 0
+
+
+def spec(text: str, configuration: "rattler.ChannelConfig") -> "rattler.MatchSpec":
+    """A spec whose channel, where it names one, is below the same address as the others are. By itself rattler takes
+    it to be below its own default."""
+    channel, _, package = text.rpartition("::")
+    return rattler.MatchSpec(f"{rattler.Channel(channel, configuration).base_url}::{package}" if channel else text)
 
 
 async def install() -> None:

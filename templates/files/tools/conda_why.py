@@ -26,9 +26,14 @@ Solve = Callable[[list[str]], Awaitable[list[RepoDataRecord]]]
 
 
 async def why(
-    specs: list[str], solve: Solve, gateway: Gateway, channels: list[Channel], platforms: list[str], as_of: Day = None
+    asked: dict[str, MatchSpec],
+    solve: Solve,
+    gateway: Gateway,
+    channels: list[Channel],
+    platforms: list[str],
+    as_of: Day = None,
 ) -> str:
-    """One line: MARK and a JSON object.
+    """One line for specs, as they are written and as they are read: MARK and a JSON object.
 
     channels: the names of those that were asked
     absent:   names that no channel has -> names that are near
@@ -38,7 +43,6 @@ async def why(
     """
     until = time.monotonic() + PATIENCE
     names = {name.normalized for name in await gateway.names(channels, platforms, channel_relations="disabled")}
-    asked = {spec: MatchSpec(spec) for spec in specs}
     absent = [name for name in dict.fromkeys(map(_name, asked.values())) if name not in names]
     records = [
         record
@@ -58,8 +62,8 @@ async def why(
         "instead": {},
     }
     if not absent and not fitless:
-        told["together"] = await _together(specs, solve, until)
-        told["instead"] = await _instead(specs, told["together"], solve, until)
+        told["together"] = await _together(list(asked), solve, until)
+        told["instead"] = await _instead(list(asked), told["together"], solve, until)
     return MARK + json.dumps(told)
 
 

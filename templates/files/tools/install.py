@@ -16,6 +16,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent))  # which an isolated interpreter leaves out
+
+import places
+
 UV = "/tools/uv"
 PREFIX = Path(os.environ["LAUNCHYARD_PREFIX"])
 PYTHON = str(PREFIX / "bin" / "python")
@@ -27,6 +31,9 @@ FETCHED = Path("/cache/fetched")
 FETCHING = Path("/made/fetched")
 """A directory that groups are given, so that they wait for `fetch`; it differs when all is to be done again."""
 
+OLDEST_OF_PIP = (3, 9)
+"""The oldest Python that the pip of the tools runs on. An older one, of conda, brings its own: conda_env.py."""
+
 NOT_FETCHED = 75
 """Exit code of a group whose wheels are gone from the cache: the builder fetches them again."""
 
@@ -34,19 +41,31 @@ NOT_FETCHED = 75
 def prepare() -> int:
     if not PREFIX.exists():
         run(UV, "venv", "--quiet", "--no-project", "--python", os.environ["LAUNCHYARD_PYTHON"], str(PREFIX))
-    if not any(site_packages().glob("pip-*.dist-info")):
+    if not any(site_packages().glob("pip-*-info")):  # of conda's, older ones end with .egg-info
         for part in Path("/tools/pip").glob("pip*"):
             shutil.copytree(part, site_packages() / part.name)
         script = PREFIX / "bin" / "pip"
         script.write_text(f"#!{PYTHON}\nimport sys\nfrom pip._internal.cli.main import main\nsys.exit(main())\n")
         script.chmod(0o755)
     forget_build_traces(PREFIX)
-    # In the words of the packaging library that pip brings along.
-    program = "from pip._vendor.packaging.tags import sys_tags; print(*sys_tags())"
-    environ = {**os.environ, "PYTHONPATH": "/tools/pip"}
-    listed = subprocess.run([PYTHON, "-c", program], env=environ, capture_output=True, check=True, cwd="/")
-    Path("/tags").write_bytes(listed.stdout)
+    Path("/tags").write_text(wheel_tags())
     return 0
+
+
+def wheel_tags() -> str:
+    """What the environment's Python takes, in the words of the packaging library that pip brings along."""
+    listed = ask([PYTHON, "-c", "import sys; print(*sys.version_info[:2])"])
+    major, minor = map(int, listed.split())
+    if (major, minor) >= OLDEST_OF_PIP:
+        return ask([PYTHON, "-c", "from pip._vendor.packaging.tags import sys_tags; print(*sys_tags())"])
+    # Debian's Python, which is on the same platform, speaks for one that cannot read the library.
+    of_it = f"cpython_tags(({major}, {minor})), *compatible_tags(({major}, {minor}), 'cp{major}{minor}')"
+    return ask([sys.executable, "-c", f"from pip._vendor.packaging.tags import *; print(*{of_it})"])
+
+
+def ask(command: list[str]) -> str:
+    environ = {**os.environ, "PYTHONPATH": "/tools/pip"}
+    return subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True, text=True, cwd="/").stdout
 
 
 def fetch() -> int:
@@ -103,6 +122,8 @@ def package() -> int:
 
 def build(*what: str) -> None:
     target = BUILT / PREFIX.relative_to("/")
+    if as_of := os.environ.get("AS_OF"):
+        os.environ["UV_EXCLUDE_NEWER"] = as_of  # what old code is built with was of that day too
     run(UV, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--prefix", str(target), *what)
     forget_build_traces(target)
 
@@ -125,12 +146,12 @@ def group() -> int:
 
 
 def site_packages() -> Path:
-    return next(PREFIX.glob("lib/python3*/site-packages"))
+    return next(places.site_packages(PREFIX))
 
 
 def forget_build_traces(root: Path) -> None:
     """uv's notes on what it built from hold times; nothing reads them in an image."""
-    for directory in (*root.glob("lib/python3*/site-packages"), root):
+    for directory in (*places.site_packages(root), root):
         for trace in (*directory.glob("*.dist-info/uv_cache.json"), *directory.glob("*.dist-info/uv_build.json")):
             trace.unlink()
             record = trace.with_name("RECORD")

@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).parent))  # which an isolated interpreter lea
 
 import channels
 import libraries
+import places
 
 OUT = Path("/opt/launchyard/environment")
 TRIAL = Path(__file__).with_name("try_jupyterlab.py")
@@ -38,6 +39,7 @@ def main() -> int:
     wanted = {canonical(name) for name in request["requested_names"]}
     conda = conda_packages(prefix)
     index = index_packages(prefix, {name for record in conda for name in record["provides"]})
+    wanted |= directly(prefix).keys()
     listed = sorted(
         (
             {
@@ -73,7 +75,7 @@ def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
         check=True,
     ).stdout
     found = []
-    own = from_repository(prefix)
+    own = {name for name, url in directly(prefix).items() if url.startswith("file:")}
     for package in json.loads(listed):
         name = canonical(package["name"])
         if name in conda or (name == "pip" and not in_lock("pip")):
@@ -83,12 +85,12 @@ def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
     return found
 
 
-def from_repository(prefix: Path) -> set[str]:
-    """Names of what was installed from files of the repository."""
+def directly(prefix: Path) -> dict[str, str]:
+    """Where packages are from that were asked for by an address or a path: https://peps.python.org/pep-0610/"""
     return {
-        canonical(file.parent.name.removesuffix(".dist-info").split("-")[0])
-        for file in prefix.glob("lib/python3*/site-packages/*.dist-info/direct_url.json")
-        if json.loads(file.read_bytes()).get("url", "").startswith("file:")
+        canonical(file.parent.name.split("-")[0]): json.loads(file.read_bytes()).get("url", "")
+        for site in places.site_packages(prefix)
+        for file in site.glob("*.dist-info/direct_url.json")
     }
 
 

@@ -18,6 +18,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parent))  # which an isolated interpreter leaves out
+
+import places
+
 OUT = Path("/opt/launchyard/environment/frontend.json")
 TRIED = Path("/cache/tried")
 PORT = 8889
@@ -44,7 +48,7 @@ def main() -> int:
 
 def what_matters(program: Path) -> str:
     """A digest of the RECORDs of what JupyterLab, its closure and everything that extends it have installed."""
-    (site,) = Path(os.environ["LAUNCHYARD_PREFIX"]).glob("lib/python3*/site-packages")
+    (site,) = places.site_packages(Path(os.environ["LAUNCHYARD_PREFIX"]))
     packages = {}
     for directory in site.glob("*.dist-info"):
         packages[canonical(directory.name.split("-")[0])] = directory
