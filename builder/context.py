@@ -67,12 +67,15 @@ class Context:
                     _add(tar, path, found, 0o755 if content.executable else 0o644)
 
     def write_directory(self, directory: Path, source: Source | None, limit: int) -> None:
-        """Write it as files below a directory, for a person to look at or build by hand."""
+        """Write it as files below a directory, for a person to look at or build by hand.
+
+        Links are written as they are, wherever they lead: nothing here follows them.
+        """
         with tempfile.TemporaryFile() as buffer:
             self.write_tar(buffer, source, limit)
             buffer.seek(0)
             with tarfile.open(fileobj=buffer) as tar:
-                tar.extractall(directory, filter="data")
+                tar.extractall(directory, filter=_within)
 
     def _expand(self, source: Source | None) -> dict[str, Content]:
         """Directories as the files below them."""
@@ -107,6 +110,7 @@ def environment(plan: Plan, frontend: str, source: Source, settings: Settings) -
         session=session(frontend, settings).reference,
         python_base=_python_base(plan, settings),
         conda_base=reference(settings.bases.conda),
+        as_of=_instant(plan.inputs.get("as_of")),
         cache_id="launchyard",
         installs_files=bool(plan.trees) or any(file.path.endswith(_ARCHIVES) for file in plan.files),
     )
@@ -146,8 +150,11 @@ def _request(plan: Plan, frontend: str, settings: Settings) -> dict[str, Any]:
 
 
 def _name(requirement: str) -> str:
-    """The package's name in a requirement or a conda spec: "conda-forge::numpy=1.26" is "numpy"."""
-    found = re.match(r"(?:[\w./-]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)", requirement.strip())
+    """The package's name in a requirement or a conda spec: "conda-forge::numpy=1.26" is "numpy".
+
+    "" where an address or a path stands for one; what is installed says so itself.
+    """
+    found = re.match(r"(?:[\w./-]+::)?([A-Za-z0-9][A-Za-z0-9._-]*)(?=$|[\s\[=<>!~;,(@])", requirement.strip())
     return found[1].lower() if found else ""
 
 
@@ -158,6 +165,12 @@ def _python_base(plan: Plan, settings: Settings) -> str:
     if not re.fullmatch(r"3\.\d{1,2}", version):
         raise ValueError(f"not a Python version: {version!r}")
     return reference(settings.bases.pythons.get(version) or settings.bases.python.replace("{version}", version))
+
+
+def _instant(as_of: str | None) -> str | None:
+    if as_of and not re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", as_of):
+        raise ValueError(f"not an instant in UTC: {as_of!r}")
+    return as_of
 
 
 def reference(text: str) -> str:
@@ -184,6 +197,14 @@ def _templates() -> Any:
 
 def _json(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
+
+
+def _within(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo | None:
+    """A link is checked for where it lies and not for where it leads. Raises tarfile.FilterError."""
+    if member.issym():
+        tarfile.data_filter(tarfile.TarInfo(member.name), directory)
+        return member
+    return tarfile.data_filter(member, directory)
 
 
 def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:

@@ -59,7 +59,7 @@ def detect(source: Source, options: Options) -> Plan:
         post_build=found.post_build,
         start=found.start,
         ignored=tuple(file for file in ignored if file.path not in used),
-        warnings=(*plan.warnings, *_unused(options, plan)),
+        warnings=(*plan.warnings, *_unused(options, plan), *_of_today(options, found)),
     )
 
 
@@ -141,6 +141,12 @@ def _unread(source: Source, layout: Layout) -> tuple[Ignored, ...]:
         if path != layout.config and is_directory(source, path)
     ]
     return tuple(ignored)
+
+
+def _of_today(options: Options, found: hooks.Hooks) -> tuple[Warned, ...]:
+    if not (options.as_of and found.system_packages):
+        return ()
+    return (Warned("as-of-apt", "the Debian packages of apt.txt are those of today"),)
 
 
 def _unused(options: Options, plan: Plan) -> tuple[Warned, ...]:

@@ -68,6 +68,7 @@ def detect(source: Source, options: Options) -> Plan | None:
             *_two_layout(document),
             *chosen.warnings,
             *index_warnings,
+            *_as_of(options, locked),
             *gpu.warn(named, indexes, CPU_INDEX),
         ),
     )
@@ -198,6 +199,12 @@ def _two_layout(document: Document) -> tuple[Warned, ...]:
         return ()
     message = f"{document.path} is laid out for Poetry 2; uv installs what [project] says, without [tool.poetry]"
     return (Warned("poetry-two-layout", message),)
+
+
+def _as_of(options: Options, locked: tuple[FileRef, ...]) -> tuple[Warned, ...]:
+    if not (options.as_of and locked):
+        return ()
+    return (Warned("as-of-locked", f"{locked[0].path} decides the versions, of whatever day they are"),)
 
 
 def _foreign_lock(source: Source, layout: Layout) -> tuple[Ignored, ...]:

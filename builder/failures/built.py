@@ -96,6 +96,23 @@ class NoVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class NotYetPublished:
+    """Versions of a past day were asked for, and by what the index says none that fits was there."""
+
+    name: str
+    specifier: str
+    day: str
+    """The last day that counts: 2021-06-01."""
+    newest: str = ""
+    """The newest version that fits, and the day of its publication; "" where the index does not say when that was."""
+    published: str = ""
+    available: tuple[str, ...] = ()
+    """Versions that were there, newest first, at most five."""
+    asked: tuple[Line, ...] = ()
+    way: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NoneForPython:
     """The versions that fit are made for other Pythons."""
 

@@ -46,6 +46,7 @@ from builder.failures.built import (
     LockStale,
     NoneForPlatform,
     NoneForPython,
+    NotYetPublished,
     NoVersion,
     OutOfMemory,
     PackageNotFound,
@@ -431,6 +432,27 @@ def _of_packages(failure: object) -> Words | None:
                 _other_version(failure),
                 Blame.REPOSITORY,
             )
+        case NotYetPublished() if failure.published:
+            return (
+                f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
+                f" was published before {failure.day}",
+                _joined(
+                    _seen(failure.asked, failure.way),
+                    f"{failure.name} {failure.newest} was published on {failure.published}",
+                ),
+                (*_there_were(failure), "Or give --as-of a later day."),
+                Blame.REPOSITORY,
+            )
+        case NotYetPublished():
+            return (
+                f"The index does not say when versions of {failure.name} were published",
+                _joined(_seen(failure.asked, failure.way), f"Asked for are versions from before {failure.day}"),
+                (
+                    "Leave --as-of out.",
+                    "Or set index.url to an index that says it, in the member upload-time of the simple API (PEP 700).",
+                ),
+                Blame.USAGE,
+            )
         case NoneForPython():
             needs = (
                 f"{failure.name} {version}".strip() + f" {'need' if ' to ' in version else 'needs'} Python {need}"
@@ -573,6 +595,15 @@ def _other_version(failure: NoVersion) -> tuple[str, ...]:
     near = (f"Or is another name meant: {', '.join(failure.near)}?",) if failure.near else ()
     python = _for(failure.python)
     return (f"Check which versions of {failure.name} there are{python}.", *near)
+
+
+def _there_were(failure: NotYetPublished) -> tuple[str, ...]:
+    if not failure.available:
+        return ()
+    return (
+        *_edit(failure.asked, failure.way, failure.specifier, failure.available),
+        f"Versions that were there: {', '.join(failure.available)}.",
+    )
 
 
 def _edit(asked: tuple[Line, ...], way: tuple[str, ...], specifier: str, available: tuple[str, ...]) -> tuple[str, ...]:

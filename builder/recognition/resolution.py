@@ -15,6 +15,7 @@ from builder.failures.built import (
     Line,
     NoneForPlatform,
     NoneForPython,
+    NotYetPublished,
     NoVersion,
     PackageNotFound,
     Side,
@@ -101,6 +102,8 @@ def _no_version(name: str, report: Report, said: Said) -> object:
     specifier = _specifier(report, name)
     if known and known.absent and not said.asked.has_indexes:
         return absent(name, said, way)
+    if later := said.line(rf"hint: `{re.escape(name)}` was filtered by `exclude-newer`"):
+        return _not_yet(name, specifier, later, report, said)
     if known:
         fitting = [other for other in known.others if _fits(other.version, specifier)]
         if yanked := tuple((other.version, other.yanked) for other in fitting if other.yanked is not None):
@@ -115,6 +118,23 @@ def _no_version(name: str, report: Report, said: Said) -> object:
         asked=said.asked.lines(name) or _asked_by(way, said),
         way=way if len(way) > 1 else (),
         near=() if known and not known.absent else nearest(name),
+    )
+
+
+def _not_yet(name: str, specifier: str, hint: str, report: Report, said: Said) -> NotYetPublished:
+    day = re.search(r"uploaded before (\d{4}-\d\d-\d\d)", hint)
+    published = re.search(r"version[\w ]*,? v(\S+?),.* published at (\d{4}-\d\d-\d\d)", hint)
+    known = facts(said, name) if published else None
+    way = _way(report, name)
+    return NotYetPublished(
+        name,
+        specifier,
+        day[1] if day else "",
+        newest=published[1] if published else "",
+        published=published[2] if published else "",
+        available=known.versions if known else (),
+        asked=said.asked.lines(name) or _asked_by(way, said),
+        way=way if len(way) > 1 else (),
     )
 
 

@@ -21,6 +21,7 @@ from builder.failures.built import (
     LockStale,
     NoneForPlatform,
     NoneForPython,
+    NotYetPublished,
     NoVersion,
     OutOfMemory,
     PackageNotFound,
@@ -104,6 +105,48 @@ class TestVersions:
             why("six", "1.17.0", "1.16.0"),
         )
         assert found == NoVersion("six", "==99", "3.10", ("1.17.0", "1.16.0"))
+
+    def test_a_version_of_a_later_day_names_its_day_and_those_that_were_there(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "six==1.17.0\n"},
+            *proof(
+                "Because there is no version of six==1.17.0 and you require six==1.17.0, we can conclude that your"
+                " requirements are unsatisfiable.",
+            ),
+            "hint: `six` was filtered by `exclude-newer` to only include packages uploaded before 2021-01-01T00:00:00Z."
+            " The requested version, v1.17.0, was published at 2024-12-04T17:35:26.475Z. Consider using"
+            " `exclude-newer-package` to override the cutoff for this package.",
+            why("six", "1.15.0", "1.14.0"),
+        )
+        assert explain(found).seen == "requirements.txt:1: six==1.17.0\nsix 1.17.0 was published on 2024-12-04"
+        assert explain(found).fix[:2] == (
+            "Change requirements.txt:1 to: six==1.15.0",
+            "Versions that were there: 1.15.0, 1.14.0.",
+        )
+
+    def test_the_newest_version_of_a_later_day_is_told_of_where_any_would_do(self) -> None:
+        found = failure(
+            *proof(
+                "Because there are no versions of six and you require six, we can conclude that your requirements are"
+                " unsatisfiable.",
+            ),
+            "hint: `six` was filtered by `exclude-newer` to only include packages uploaded before 2006-01-01T00:00:00Z."
+            " The latest version satisfying the requirement is v1.17.0, published at 2024-12-04T17:35:26.475Z.",
+        )
+        assert isinstance(found, NotYetPublished)
+        assert (found.day, found.newest, found.published) == ("2006-01-01", "1.17.0", "2024-12-04")
+
+    def test_an_index_that_says_no_days_is_at_fault_where_a_day_is_asked_for(self) -> None:
+        found = failure(
+            *proof(
+                "Because there are no versions of tide and you require tide, we can conclude that your requirements are"
+                " unsatisfiable.",
+            ),
+            "hint: `tide` was filtered by `exclude-newer` to only include packages uploaded before 2021-01-01T00:00:00Z"
+            ". The latest version satisfying the requirement is v1.0. Consider using `exclude-newer-package`",
+            why("tide", "1.0"),
+        )
+        assert explain(found).title == "The index does not say when versions of tide were published"
 
     def test_the_line_that_asks_is_shown_with_the_edit(self) -> None:
         found = failure_of(

@@ -11,7 +11,7 @@ from detectors import CHAIN, detect
 from detectors.failures import NoEnvironment, StrategyAbsent
 from detectors.plan import Options
 from detectors.source import MappingSource
-from tests.detectors.asking import failure, plan, survives, within_a_second
+from tests.detectors.asking import codes, failure, plan, survives, within_a_second
 
 POETRY = "[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = '^3.9'\n"
 PROJECT = "[project]\nname = 'a'\nversion = '1'\n"
@@ -69,6 +69,12 @@ def test_binder_directory_hides_the_root() -> None:
     result = plan(files)
     assert (result.strategy, result.start) == ("pip", None)
     assert {i.path for i in result.ignored} == {"environment.yml", "start", "apt.txt"}
+
+
+def test_debian_packages_know_no_day() -> None:
+    files: dict[str, str | bytes] = {"requirements.txt": "six", "apt.txt": "tree"}
+    assert codes(plan(files, as_of="2024-06-01T00:00:00Z")) == ["as-of-apt"]
+    assert codes(plan(files)) == []
 
 
 def test_hooks_come_with_any_strategy() -> None:

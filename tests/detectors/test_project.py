@@ -84,6 +84,12 @@ def test_lock_is_honoured() -> None:
     assert asked(HEAD).inputs["lock"] is False
 
 
+def test_lock_knows_no_day() -> None:
+    day = "2024-06-01T00:00:00Z"
+    assert codes(asked(HEAD, {"uv.lock": "version = 1\n"}, as_of=day)) == ["as-of-locked"]
+    assert codes(asked(HEAD, as_of=day)) == []
+
+
 def test_lock_that_cannot_be_read_is_refused() -> None:
     assert refused(HEAD, {"uv.lock": ">>>>>>> theirs\n"}).location == Location("uv.lock", 1, 1)
 

@@ -2,7 +2,8 @@
 
     {"tides": {"1.0": {}, "2.0": {"requires": ["moon<2"], "requires-python": ">=3.12", "yanked": "wrong tides"}}}
 
-A version is a wheel; with "source", the files of a source distribution by their paths, it is that alone.
+"upload-time" is when it was published, which the JSON form alone says. A version is a wheel; with "source", the files
+of a source distribution by their paths, it is that alone.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _source(stem: str, files: Mapping[str, str]) -> bytes:
 def _entry(filename: str, content: bytes, about: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {"filename": filename, "url": filename}
     entry["hashes"] = {"sha256": hashlib.sha256(content).hexdigest()}
-    return entry | {key: about[key] for key in ("requires-python", "yanked") if key in about}
+    return entry | {key: about[key] for key in ("requires-python", "yanked", "upload-time") if key in about}
 
 
 def _link(entry: Mapping[str, Any]) -> str:

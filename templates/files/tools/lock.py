@@ -28,6 +28,7 @@ import tags
 LOCK = Path("/made/lock")
 PYLOCK = LOCK / "pylock.toml"
 KERNEL = LOCK / "pylock.kernel.toml"
+UV_LOCK = Path("uv.lock")  # beside the pyproject.toml, in the directory in which commands run
 UV = "/tools/uv"
 SAID = bytearray()
 KEPT = 200_000
@@ -41,6 +42,10 @@ def main() -> int:
     shutil.copytree("/source", "/work", symlinks=True)  # tools write beside what they read
     os.environ |= tags.versions(Path("/work"))
     os.chdir(Path("/work", inputs["directory"]))
+    if request["strategy"] in ("pip", "conda"):
+        # As pip does: every index counts alike, whatever comes first.
+        os.environ["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    uv_lock = UV_LOCK.read_text() if request["strategy"] == "project" and inputs["lock"] else ""
     code = {"pip": lock_pip, "poetry": lock_poetry, "project": lock_project, "conda": lock_conda_pip}[
         request["strategy"]
     ](inputs)
@@ -51,7 +56,7 @@ def main() -> int:
         return code
     if PYLOCK.exists():
         finish(PYLOCK)
-    problems = withdrawn(SAID.decode(errors="replace"))
+    problems = [*withdrawn(SAID.decode(errors="replace")), *changed(uv_lock)]
     problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
@@ -72,8 +77,6 @@ def lock_pip(inputs: dict) -> int:
     """uv decides in a sixth of pip's time; where it finds no answer, or was not to be asked, pip's word counts."""
     requirements = f"/work/{inputs['requirements']}"
     if inputs["resolver"] == "uv":
-        # As pip does: every index counts alike, whatever comes first.
-        os.environ["UV_INDEX_STRATEGY"] = "unsafe-best-match"
         code = uv_compile(requirements, inputs, PYLOCK)
         if code == 0 or inputs["as_of"]:
             return code
@@ -121,6 +124,25 @@ def lock_project(inputs: dict) -> int:
             "--python", python(), *extras, *groups, "--output-file", str(PYLOCK),
         )  # fmt: skip
     return uv_compile("pyproject.toml", inputs, PYLOCK, *extras, *groups)
+
+
+def changed(uv_lock: str) -> list[tuple[str, str]]:
+    """What uv had to change in a uv.lock that no longer fitted its pyproject.toml: it does so without a word."""
+    before, after = versions(uv_lock), versions(UV_LOCK.read_text() if uv_lock else "")
+    names = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    if not names:
+        return []
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    words = f"uv.lock no longer fits pyproject.toml; uv decided anew on {shown}. `uv lock` brings it up to date"
+    return [("uv-lock-stale", words)]
+
+
+def versions(uv_lock: str) -> dict[str, set[str]]:
+    """The versions of each package in a uv.lock, which may have several for one, by platform."""
+    found: dict[str, set[str]] = {}
+    for package in tomllib.loads(uv_lock).get("package", []):
+        found.setdefault(package["name"], set()).add(package.get("version", ""))
+    return found
 
 
 def lock_conda_pip(inputs: dict) -> int:

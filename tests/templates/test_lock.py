@@ -1,0 +1,40 @@
+"""What uv changes in a uv.lock without a word, and is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.templates.conftest import load
+
+lock = load("lock")
+
+
+def locked(**versions: str) -> str:
+    return "version = 1\n" + "".join(
+        f'[[package]]\nname = "{name}"\nversion = "{version}"\n' for name, version in versions.items()
+    )
+
+
+@pytest.fixture
+def uv_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "uv.lock"
+
+
+def test_lock_that_fits_is_not_told_of_however_uv_writes_it(uv_lock: Path) -> None:
+    uv_lock.write_text("# written anew\n" + locked(attrs="23.2.0", six="1.16.0"))
+    assert lock.changed(locked(six="1.16.0", attrs="23.2.0")) == []
+
+
+def test_lock_that_fits_no_longer_is_told_of_with_what_changed(uv_lock: Path) -> None:
+    uv_lock.write_text(locked(attrs="23.2.0", idna="3.7", six="1.16.0"))
+    ((code, words),) = lock.changed(locked(attrs="22.1.0", six="1.16.0", toolz="1.0"))
+    assert code == "uv-lock-stale"
+    assert "attrs, idna, toolz" in words
+    assert "six" not in words
+
+
+def test_project_without_a_lock_has_none_that_changed(uv_lock: Path) -> None:
+    assert lock.changed("") == []
