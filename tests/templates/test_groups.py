@@ -40,6 +40,11 @@ version = "0.6.2"
 sdist = { url = "https://index.example/docopt-0.6.2.tar.gz", hashes = { sha256 = "44" } }
 
 [[packages]]
+name = "moon"
+version = "1.0"
+wheels = [{ path = "/work/wheels/moon-1.0-py3-none-any.whl", hashes = { sha256 = "77" } }]
+
+[[packages]]
 name = "tides"
 version = "1.0"
 wheels = [{ url = "https://index.example/tides-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", hashes = { sha256 = "55" } }]
@@ -84,10 +89,10 @@ def test_what_jupyterlab_is_made_of_comes_first_then_what_is_compiled_then_the_r
     assert list(found) == ["frontend", "compiled", "pure"]
 
 
-def test_what_has_no_wheel_for_this_python_is_built(groups: ModuleType, tmp_path: Path) -> None:
+def test_what_has_no_wheel_of_an_index_for_this_python_is_built(groups: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "pylock.toml").write_text(LOCK)
     groups.sort(tmp_path, set())
-    assert names(tmp_path / "built/pylock.toml") == ["docopt", "tides"]
+    assert names(tmp_path / "built/pylock.toml") == ["docopt", "moon", "tides"]
 
 
 def test_the_kernel_brings_only_what_is_not_there(groups: ModuleType, tmp_path: Path) -> None:

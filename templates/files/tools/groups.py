@@ -50,7 +50,7 @@ def sort(lock: Path, have: set[str]) -> None:
 
 def group_of(package: dict, tags: set[str], frontend: set[str]) -> str:
     usable = [wheel for wheel in package.get("wheels", []) if tags & wheel_tags(wheel)]
-    if not usable:
+    if not usable or any("path" in wheel for wheel in usable):  # the repository's own files are there for builds alone
         return BUILT
     if package["name"] in frontend:
         return FRONTEND
