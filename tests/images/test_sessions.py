@@ -312,6 +312,19 @@ class TestCloning:
             there = docker("run", "--rm", kept, *asked, image, "sh", "-c", "ls; cat notes")
         assert there == "notes\nmine\n"
 
+    def test_a_session_clones_what_the_one_before_it_could_not(
+        self, image_of: ImageOf, gateway: str, volume: str, commits: tuple[Path, str, str]
+    ) -> None:
+        directory, first, _ = commits
+        image = image_of(SIX).reference
+        with git_daemon(gateway, directory) as address:
+            kept = [f"--volume={volume}:{WORK}", f"--env=LAUNCHYARD_REPOSITORY={address}/tides"]
+            docker("run", "--rm", "--entrypoint=sh", kept[0], image, "-c", "mkdir -p .launchyard-clone/.git")
+            without = docker("run", "--rm", *kept, f"--env=LAUNCHYARD_COMMIT={'0' * 40}", image, "ls", "-A")
+            then = docker("run", "--rm", *kept, f"--env=LAUNCHYARD_COMMIT={first}", image, "ls", "-A")
+        assert without == ".venv\n"
+        assert then.split() == [".git", ".venv", "tides.py"]
+
     @pytest.mark.parametrize(
         "absent",
         ["git://{gateway}:9/tides", "https://repository.invalid/tides", "file:///nowhere"],
