@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
 import time
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -28,8 +32,28 @@ LOADED = 60_000
 def image(tmp_path_factory: pytest.TempPathFactory, engine: BuildKit, settings: Settings) -> str:
     if not settings.vscodium.archive:
         pytest.skip("the setting vscodium.archive names no archive of VSCodium's server")
-    repository = write_repository(tmp_path_factory.mktemp("image") / "vscodium", {"requirements.txt": "six==1.16.0\n"})
+    directory = tmp_path_factory.mktemp("image")
+    vsix = directory / "tides.vsix"
+    vsix.write_bytes(extension("tides"))
+    extensions = {str(vsix): hashlib.sha256(vsix.read_bytes()).hexdigest()}
+    settings = replace(settings, vscodium=replace(settings.vscodium, extensions=extensions))
+    repository = write_repository(directory / "vscodium", {"requirements.txt": "six==1.16.0\n"})
     return build_image(repository, engine, settings, frontend="vscodium").reference
+
+
+def extension(name: str) -> bytes:
+    """A .vsix that does nothing: https://code.visualstudio.com/api/working-with-extensions/publishing-extension"""
+    about = {"name": name, "publisher": "ada", "version": "1.0.0", "engines": {"vscode": "*"}}
+    identity = f'<Identity Language="en-US" Id="{name}" Version="1.0.0" Publisher="ada"/>'
+    schema = "http://schemas.microsoft.com/developer/vsx-schema/2011"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("extension/package.json", json.dumps(about))
+        archive.writestr(
+            "extension.vsixmanifest",
+            f'<PackageManifest Version="2.0.0" xmlns="{schema}"><Metadata>{identity}</Metadata></PackageManifest>',
+        )
+    return packed.getvalue()
 
 
 @pytest.fixture
@@ -51,6 +75,12 @@ def test_it_answers_below_its_base_path_to_the_token_alone(session: Container) -
     assert answer(session, f"{BASE}?tkn={TOKEN}") == 302, "the token becomes a cookie"
     assert answer(session, BASE) == 403
     assert answer(session, f"{BASE}?tkn=guessed") == 403
+
+
+def test_extensions_of_the_settings_are_there(session: Container) -> None:
+    server = "/opt/launchyard/vscodium/bin/codium-server"
+    listed = session.run(server, "--extensions-dir=/opt/launchyard/vscodium-extensions", "--list-extensions")
+    assert listed.splitlines()[-1] == "ada.tides"
 
 
 def test_it_shows_the_work_directory_and_opens_terminals_with_the_environments_python(
