@@ -26,6 +26,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
+from builder.settings import file_in_use
+
 PICTURES = Path(__file__).parent / "pictures"
 COLUMNS, ROWS = 104, 34
 BOUND = 300  # seconds
@@ -47,17 +49,28 @@ def main() -> None:
 
 
 def terminal(page: Page, directory: Path, command: str) -> None:
-    """What a person's terminal shows after a command: tmux is the terminal."""
+    """What a person's terminal shows after a command that went well: tmux is the terminal."""
     tmux = ["tmux", "-L", "launchyard-pictures"]
     done = "launchyard-picture-done"
     told = f"clear; printf '$ %s\\n' {shlex.quote(command)}"
-    shown = f"{told}; {command}; {shlex.join(tmux)} wait-for -S {done}; sleep {BOUND}"
-    run(*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(ROWS), "-c", str(directory), "sh", "-c", shown)
-    try:
-        run(*tmux, "wait-for", done)
-        screen = run(*tmux, "capture-pane", "-e", "-p")
-    finally:
-        run(*tmux, "kill-server")
+    with tempfile.NamedTemporaryFile("r") as code:
+        shown = f"{told}; {command}; echo $? >{code.name}; {shlex.join(tmux)} wait-for -S {done}; sleep {BOUND}"
+        place = (
+            "-x",
+            str(COLUMNS),
+            "-y",
+            str(ROWS),
+            "-c",
+            str(directory),
+            f"-eLAUNCHYARD_CONFIG={file_in_use() or ''}",
+        )
+        run(*tmux, "new-session", "-d", *place, "sh", "-c", shown)
+        try:
+            run(*tmux, "wait-for", done)
+            screen = run(*tmux, "capture-pane", "-e", "-p")
+        finally:
+            run(*tmux, "kill-server")
+        assert code.read() == "0\n", screen
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text.from_ansi(screen.rstrip()))
     page.set_content(console.export_html(inline_styles=True, code_format=HTML))
