@@ -221,7 +221,7 @@ def _build(
             )
         ) from None
     record = _record(image_id, engine)
-    lock = record.lock
+    lock = record.lock[: identity.SHORT]
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     _tag(image_id, reference, planned, name, engine)
     image = engine.inspect(image_id)
@@ -234,7 +234,7 @@ def _build(
         commit=planned.commit.id,
         lock=lock,
         reused=bool(before and before.id == image_id),
-        reason=_reason(wish, before, image_id),
+        reason=_reason(before, image_id, planned.key, lock),
         seconds=time.time() - began,
         steps=tuple(steps.values()),
         warnings=(*planned.plan.warnings, *record.problems),
@@ -295,14 +295,18 @@ def _record(image_id: str, engine: Engine) -> _Record:
 def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
     from builder.records import Built
 
-    short = planned.key[: identity.SHORT]
-    immutable = [tag for tag in image.tags if f":{short}-" in tag]
-    lock = immutable[0].rpartition("-")[2] if immutable else _record(image.id, engine).lock
+    lock = _lock_of(image, planned.key) or _record(image.id, engine).lock[: identity.SHORT]
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
     _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
     return Built(reference, image.id, image.digest, image.size, planned.key, planned.commit.id, lock, True, reason,
                  time.time() - began, warnings=planned.plan.warnings)  # fmt: skip
+
+
+def _lock_of(image: Image, key: str) -> str | None:
+    """What the immutable tag says of an image's lock."""
+    immutable = (tag for tag in image.tags if f":{key[: identity.SHORT]}-" in tag)
+    return next((tag.rpartition("-")[2] for tag in immutable), None)
 
 
 def _tag(image_id: str, reference: str, planned: Planned, name: str, engine: Engine, has: tuple[str, ...] = ()) -> None:
@@ -373,11 +377,13 @@ def _base_digest(base: Image | None) -> dict[str, str]:
     return {"org.opencontainers.image.base.digest": base.digest} if base and base.digest else {}
 
 
-def _reason(wish: Wish, before: Image | None, image_id: str) -> str:
+def _reason(before: Image | None, image_id: str, key: str, lock: str) -> str:
     if before is None:
         return "no image of this key yet"
     if before.id == image_id:
         return "asked for afresh: nothing new"
+    if _lock_of(before, key) == lock:
+        return "asked for afresh: the same versions, in an image that differs"
     return "asked for afresh: versions changed"
 
 

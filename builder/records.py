@@ -34,7 +34,7 @@ class Built:
     key: str
     commit: str
     lock: str
-    """SHA-256 of the lock, 64 hex digits; the first 12 where only the tag is known."""
+    """The first 12 hex digits of the lock's SHA-256, as in the tag."""
     reused: bool
     reason: str
     seconds: float

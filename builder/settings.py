@@ -119,7 +119,10 @@ class Settings:
     """What names of images start with; with a registry's host in front, `--push` goes there."""
     owner: str = ""
     """Whose builds these are. Owners share no cache that a build writes, and reuse no image of each other's."""
-    platform: str = "linux/amd64"
+    platform: Literal["linux/amd64", "linux/arm64"] = (
+        "linux/arm64" if os.uname().machine == "aarch64" else "linux/amd64"
+    )
+    """The engine's, by default this machine's: images are for it and no other."""
     allowed_hosts: tuple[str, ...] = (
         "github.com", "gitlab.com", "bitbucket.org", "codeberg.org", "git.sr.ht",
         "huggingface.co", "framagit.org", "gitlab.renkulab.io",

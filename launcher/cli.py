@@ -124,12 +124,15 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
 @main.command()
 @click.argument("name")
 @click.option("--delete-work", is_flag=True, help="Delete its work directory as well, although it has a name.")
+@json_option
 @click.pass_obj
-def stop(installation: Installation, /, name: str, delete_work: bool) -> None:
+def stop(installation: Installation, /, name: str, delete_work: bool, as_json: bool) -> None:
     """End the session NAME. The work of one that was given a name is kept."""
     from launcher.sessions import end_session
 
     end_session(_name(name), installation.runtime, delete_work=delete_work)
+    if as_json:
+        emit({"stopped": name})
 
 
 @main.command()
@@ -243,20 +246,21 @@ def _session_request(
 def _of_repository(
     installation: Installation, target: str, command: tuple[str, ...], asked: dict[str, Any]
 ) -> dict[str, Any]:
+    from launcher.records import branch_of
+
     _need_command(asked["frontend"], command)
     request = request_of(target, asked)
     built = built_of(installation.builder, request, asked)
     if request.worktree:
         note("The session opens with what is committed; what is not lies in the image's environment only.")
     local = Path(target).expanduser().resolve() if "://" not in target else None
-    commit, ref = built.commit[:40], request.ref or ""
     return {
         "image": built.reference,
         "frontend": request.frontend,
         "repository": "" if local else target,
         "directory": local,
-        "commit": commit,
-        "ref": "" if commit.startswith(ref) else ref,
+        "commit": built.commit[:40],
+        "ref": branch_of(request.ref),
     }
 
 

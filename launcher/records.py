@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -143,12 +144,20 @@ class SessionRequest:
     """Or a repository on this machine, which the session may read."""
     commit: str = ""
     ref: str = ""
+    """The branch that the clone is on, at that commit; empty for none."""
     data: Mapping[str, Path] = field(default_factory=dict)
     """What sessions find at /data/NAME and cannot change, by name: directories where the runtime is."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Of the user's own; secrets are among them."""
     owner: str = ""
     """The service whose session it is; empty for one that a person started by hand."""
+
+
+def branch_of(ref: str | None) -> str:
+    """What the branch of a clone is called that was asked for by a ref; "" where that is a commit or a tag."""
+    if not ref or re.fullmatch(r"[0-9a-f]{7,64}", ref):
+        return ""
+    return ref if not ref.startswith("refs/") else ref.removeprefix("refs/heads/").partition("refs/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,18 @@ from builder.records import Environment, Page, Space
 from builder.service import Builder, BuildError, NewEnvironment, Service, Settings
 from launcher.frontends import PRESETS, check_command, command_of
 from launcher.keeper import Keeper
-from launcher.records import OPEN, PORT, Frontend, Launcher, Resources, Session, SessionRequest, SessionState, Usage
+from launcher.records import (
+    OPEN,
+    PORT,
+    Frontend,
+    Launcher,
+    Resources,
+    Session,
+    SessionRequest,
+    SessionState,
+    Usage,
+    branch_of,
+)
 from launcher.sessions import Runtime, new_token, without_token
 from launcher.store import LauncherStore, NewSession
 
@@ -239,7 +250,7 @@ class Launchers:
         environment = self._builder.environment(launcher.environment_id)
         if "://" not in environment.repository:
             return replace(request, directory=Path(environment.repository).resolve())
-        return replace(request, repository=environment.repository, ref=_branch(environment))
+        return replace(request, repository=environment.repository, ref=branch_of(environment.ref))
 
     def _new_session(self, launcher: Launcher) -> NewSession:
         if launcher.environment_id is None:
@@ -357,12 +368,6 @@ def _wrong(new: NewLauncher) -> list[tuple[str, str]]:
 def _check_frontend(reference: str, frontend: str, wanted: Frontend) -> None:
     if PRESETS[wanted].image != frontend:
         raise BuildError(FrontendDiffers(reference, frontend, PRESETS[wanted].image))
-
-
-def _branch(environment: Environment) -> str:
-    """The branch that a clone is to be on; none where the ref is a commit."""
-    ref = environment.ref or ""
-    return "" if re.fullmatch(r"[0-9a-f]{7,64}", ref) or ref.startswith("refs/") else ref
 
 
 def _filled(word: str, places: Mapping[str, str]) -> str:

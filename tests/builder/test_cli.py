@@ -61,10 +61,14 @@ def test_plan_says_what_was_chosen_and_why(launchyard: Launchyard, make_reposito
 
 def test_plan_as_json_is_the_published_document(launchyard: Launchyard, six: Path) -> None:
     document = launchyard.json("plan", six, "--python", "3.12", "--frontend", "none")
-    schema = json.loads(Path(detectors.__file__).with_name("plan.schema.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(document)
+    fits_the_schema(document)
     assert document["python"] == {"value": "3.12", "origin": "option --python"}
     assert document["frontend"] == "none"
+
+
+def fits_the_schema(document: object) -> None:
+    schema = json.loads(Path(detectors.__file__).with_name("plan.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(document)
 
 
 def test_plan_without_an_environment_file_names_what_comes_near(
@@ -95,6 +99,7 @@ def test_plan_takes_uncommitted_files_only_with_worktree(launchyard: Launchyard,
     document = launchyard.json("plan", six, "--worktree")
     assert document["requested"] == ["numpy"]
     assert document["repository"]["commit"].endswith("+worktree")
+    fits_the_schema(document)
 
 
 @pytest.mark.parametrize(
@@ -398,6 +403,16 @@ def test_context_is_written_with_those_of_its_parents(launchyard: Launchyard, si
         str(output),
     ]
     assert "io.launchyard.key=" in commands[-1]
+
+
+def test_context_keeps_a_link_that_leads_out_of_the_repository(
+    launchyard: Launchyard, make_repository: MakeRepository, tmp_path: Path
+) -> None:
+    repository = make_repository({"requirements.txt": "six\n", "postBuild": "#!/bin/sh\n"})
+    (repository / "data").symlink_to("/data/shared")
+    commit(repository)
+    launchyard.ok("dockerfile", repository, "--output", tmp_path / "context")
+    assert (tmp_path / "context" / "repository" / "data").readlink() == Path("/data/shared")
 
 
 def test_context_is_not_written_over_files_of_a_persons_own(launchyard: Launchyard, six: Path, tmp_path: Path) -> None:

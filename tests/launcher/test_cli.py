@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from builder.settings import Limits
+from launcher.records import branch_of
 from tests.command import Launchyard, foreign
 from tests.conftest import MakeRepository
 
@@ -162,6 +163,22 @@ def test_work_of_a_named_session_waits_for_the_next_of_its_name(launchyard: Laun
     launchyard.ok("run", six, "--detach", "--name", "tides")
     launchyard.ok("stop", "tides", "--delete-work")
     assert launchyard.runtime.work == set()
+
+
+def test_stop_says_as_json_what_it_stopped(launchyard: Launchyard, six: Path) -> None:
+    launchyard.ok("run", six, "--detach", "--name", "tides")
+    assert launchyard.json("stop", "tides") == {"stopped": "tides"}
+
+
+@pytest.mark.parametrize(
+    ("ref", "branch"),
+    [
+        (None, ""), ("main", "main"), ("refs/heads/feature/tides", "feature/tides"), ("refs/tags/v1", ""),
+        ("0123abc", ""), ("e4af0be" * 5, ""),
+    ],
+)  # fmt: skip
+def test_clone_is_on_the_branch_that_was_asked_for_if_one_was(ref: str | None, branch: str) -> None:
+    assert branch_of(ref) == branch
 
 
 def test_work_of_a_session_without_a_name_goes_with_it(launchyard: Launchyard, six: Path) -> None:
