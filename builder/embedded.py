@@ -69,7 +69,7 @@ def _running(
         clear_all(settings.state_dir)
     store = Store(url_of(settings))
     store.migrate()
-    journal = Journal(directory / "builds")
+    journal = Journal(directory / "builds", settings.limits)
     metrics = Metrics(directory)
     metrics.watch(store.counts, store.workers)
     place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_LOG = 10_000_000
-"""Bytes of a build's log that are kept."""
+from builder.settings import Limits
 
 MAX_TEXT = 16_000
 """Characters of one event's text."""
+
+LEFT_OUT = "… the rest of the log is left out\n"
 
 MAX_READ = 256_000
 """Bytes that are read at once."""
@@ -41,8 +42,10 @@ class Event:
 class Journal:
     """Journals in a directory, one for each build; with each the log as text, made of the journal."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limits: Limits | None = None) -> None:
+        """`limits.build_log` bounds, in bytes, the log of each build that is written."""
         self._directory = directory
+        self._max_log = (limits or Limits()).build_log
 
     def log(self, build_id: str) -> Path:
         """Where the log is, as text."""
@@ -51,7 +54,7 @@ class Journal:
     def open(self, build_id: str) -> Writer:
         """Go on with a build's journal, or begin it."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        return Writer(self._path(build_id), self.log(build_id))
+        return Writer(self._path(build_id), self.log(build_id), self._max_log)
 
     def after(self, build_id: str, id: int) -> tuple[Event, ...]:
         """The events behind one, as many as are read at once; all that there are after the id 0, bit by bit."""
@@ -89,11 +92,12 @@ class Writer:
     One that was taken for dead and comes back finds that the journal has grown without it: JournalTaken.
     """
 
-    def __init__(self, path: Path, log: Path) -> None:
+    def __init__(self, path: Path, log: Path, max_log: int) -> None:
         self._file = path.open("ab", buffering=0)
         _drop_torn_line(path)
         self._size = path.stat().st_size
         self._log = log.open("wb")
+        self._max_log = max_log
         self._logged = 0
         self._ended = False
         for event in Journal(path.parent).every(path.stem):
@@ -112,11 +116,14 @@ class Writer:
         return self._ended
 
     def append(self, type: str, content: Mapping[str, Any]) -> None:
-        """Write an event; a log's text is cut where the bound of the log is reached."""
-        if type == "log":
-            content = {**content, "text": self._bounded(str(content["text"])[:MAX_TEXT])}
-            if not content["text"]:
-                return
+        """Write an event, or several of a long text; a log ends where its bound is reached."""
+        if type != "log":
+            self._write(type, content)
+            return
+        for text in _pieces(self._bounded(str(content["text"]))):
+            self._write(type, {**content, "text": text})
+
+    def _write(self, type: str, content: Mapping[str, Any]) -> None:
         line = (json.dumps({"type": type, **content}, separators=(",", ":")) + "\n").encode()
         if os.fstat(self._file.fileno()).st_size != self._size:
             raise JournalTaken
@@ -128,16 +135,24 @@ class Writer:
         self._log.flush()
 
     def _bounded(self, text: str) -> str:
-        if self._logged >= MAX_LOG:
+        left = self._max_log - self._logged
+        if left < 0:
             return ""
-        if self._logged + len(text.encode()) >= MAX_LOG:
-            return "… the rest of the log is left out\n".ljust(MAX_LOG - self._logged)[:MAX_TEXT]
-        return text
+        encoded = text.encode()
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore") + LEFT_OUT
 
     def _keep(self, type: str, content: Mapping[str, Any]) -> None:
         self._ended |= type == "end"
         if type == "log":
             self._logged += self._log.write(str(content["text"]).encode())
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """A text in parts of MAX_TEXT at the most, of whole lines where a line is no longer than that."""
+    while text:
+        end = len(text) if len(text) <= MAX_TEXT else text.rfind("\n", 0, MAX_TEXT) + 1 or MAX_TEXT
+        yield text[:end]
+        text = text[end:]
 
 
 def _events(file: Any, id: int) -> Iterator[Event]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from builder.journal import MAX_LOG, MAX_TEXT, Journal
+from builder.journal import LEFT_OUT, MAX_TEXT, Journal
+from builder.settings import Limits
 
 
 @pytest.fixture
@@ -59,15 +60,40 @@ def test_an_id_that_is_none_goes_on_with_the_next_whole_line(journal: Journal) -
     assert texts(journal, 10**9) == []
 
 
-def test_a_log_is_bounded_and_says_so_and_steps_go_on(journal: Journal) -> None:
-    text = "x" * (MAX_TEXT - 1) + "\n"
-    write(journal, *[text] * (MAX_LOG // MAX_TEXT + 10))
+def test_a_burst_longer_than_an_event_is_whole_in_the_events_and_in_the_log(journal: Journal) -> None:
+    burst = "".join(f"line {number} é\n" for number in range(3_000))
+    assert len(burst) > 2 * MAX_TEXT
+    write(journal, burst)
+    found = [event.content for event in journal.every("b")]
+    assert "".join(content["text"] for content in found) == journal.log("b").read_text() == burst
+    assert all(content["step"] == "lock" and len(content["text"]) <= MAX_TEXT for content in found)
+    assert all(content["text"].endswith("\n") for content in found)
+
+
+def test_a_line_longer_than_an_event_is_whole(journal: Journal) -> None:
+    write(journal, "x" * (3 * MAX_TEXT) + "\n")
+    assert journal.log("b").read_text() == "x" * (3 * MAX_TEXT) + "\n"
+
+
+@pytest.mark.parametrize("word", ["x", "ä", "🌊"])
+def test_a_log_is_whole_up_to_its_bound_and_says_that_more_is_left_out(tmp_path: Path, word: str) -> None:
+    journal = Journal(tmp_path, Limits(build_log=100_000))
+    write(journal, *[word * 9_999 + "\n"] * 20)
+    write(journal, "more\n")
     with journal.open("b") as writer:
-        writer.append("log", {"step": "lock", "text": "more\n"})
         writer.append("end", {"state": "succeeded"})
-    log = journal.log("b").read_text()
-    assert len(log.encode()) <= MAX_LOG + MAX_TEXT and "the rest of the log is left out" in log and "more" not in log
+    kept = journal.log("b").read_text().removesuffix(LEFT_OUT)
+    assert kept == ((word * 9_999 + "\n") * 20)[: len(kept)] and 99_996 < len(kept.encode()) <= 100_000
+    assert "".join(event.content.get("text", "") for event in journal.every("b")) == kept + LEFT_OUT
     assert [event.type for event in journal.every("b")][-1] == "end"
+
+
+def test_a_log_that_just_fits_its_bound_has_nothing_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Limits(build_log=10))
+    write(journal, "123456789\n")
+    assert journal.log("b").read_text() == "123456789\n"
+    write(journal, "more\n", "and more\n")
+    assert journal.log("b").read_text() == "123456789\n" + LEFT_OUT
 
 
 def test_a_writer_knows_that_the_end_was_written_before_it(journal: Journal) -> None:
