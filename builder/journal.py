@@ -96,12 +96,15 @@ class Writer:
         self._file = path.open("ab", buffering=0)
         _drop_torn_line(path)
         self._size = path.stat().st_size
-        self._log = log.open("wb")
+        # Written over in place by the same: who reads it meanwhile misses nothing.
+        log.touch()
+        self._log = log.open("rb+")
         self._max_log = max_log
         self._logged = 0
         self._ended = False
         for event in Journal(path.parent).every(path.stem):
             self._keep(event.type, event.content)
+        self._log.truncate()
 
     def __enter__(self) -> Writer:
         return self

@@ -54,6 +54,21 @@ def test_a_log_is_whole_although_its_file_fell_behind_the_journal(journal: Journ
     assert journal.log("b").read_text() == "one\ntwo\nthree\n"
 
 
+def test_a_log_is_never_shorter_while_its_journal_is_opened_again(journal: Journal) -> None:
+    write(journal, "one\n", "two\n")
+    reader = journal.log("b").open()
+    with reader, journal.open("b"):
+        assert reader.read() == journal.log("b").read_text() == "one\ntwo\n"
+
+
+def test_a_log_that_is_ahead_of_its_journal_goes_back_to_it(journal: Journal) -> None:
+    write(journal, "one\n")
+    with journal.log("b").open("a") as log:
+        log.write("two, which a loss of power took from the journal\n")
+    write(journal, "three\n")
+    assert journal.log("b").read_text() == "one\nthree\n"
+
+
 def test_an_id_that_is_none_goes_on_with_the_next_whole_line(journal: Journal) -> None:
     write(journal, "one\n", "two\n")
     assert texts(journal, 5) == ["two\n"]
