@@ -172,10 +172,13 @@ def _events(file: Any, id: int) -> Iterator[Event]:
 
 
 def _drop_torn_line(path: Path) -> None:
+    """Cut a journal behind its last whole line, however long what follows is: an event may be of any length."""
     with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - 2 * MAX_TEXT * 6))
-        tail = file.read()
-        whole = tail.rfind(b"\n") + 1
-        if whole < len(tail):
-            file.truncate(size - len(tail) + whole)
+        size = start = file.seek(0, os.SEEK_END)
+        whole = 0
+        while start > 0 and not whole:
+            end, start = start, max(0, start - MAX_READ)
+            file.seek(start)
+            whole = file.read(end - start).rfind(b"\n") + 1
+        if start + whole < size:
+            file.truncate(start + whole)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from builder.journal import LEFT_OUT, MAX_TEXT, Journal
+from builder.journal import LEFT_OUT, MAX_READ, MAX_TEXT, Journal
 from builder.settings import Limits
 
 
@@ -45,6 +46,18 @@ def test_a_line_that_was_not_finished_is_not_seen_and_makes_way_for_the_next(jou
     assert texts(journal) == ["whole\n"]
     write(journal, "next\n")
     assert texts(journal) == ["whole\n", "next\n"] and texts(journal, ids[0]) == ["next\n"]
+
+
+@pytest.mark.parametrize("before", [("whole\n",), ()])
+@pytest.mark.parametrize("length", [0, 2 * MAX_READ])
+def test_a_line_of_any_length_that_was_not_finished_makes_way(
+    journal: Journal, tmp_path: Path, before: tuple[str, ...], length: int
+) -> None:
+    write(journal, *before)
+    with (tmp_path / "b.events").open("a") as file:
+        file.write(json.dumps({"type": "log", "step": "lock", "text": "🌊" * MAX_TEXT + "x" * length})[:-1])
+    write(journal, "next\n")
+    assert texts(journal) == [*before, "next\n"]
 
 
 def test_a_log_is_whole_although_its_file_fell_behind_the_journal(journal: Journal) -> None:
