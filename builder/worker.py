@@ -36,6 +36,9 @@ GRACE = 15.0
 PROMPT = 2.0
 """Seconds after which it counts as stopped, though it still tidies up."""
 
+KEPT_ERRORS = 20_000
+"""Bytes that are kept of what it says on standard error."""
+
 MAX_LINE = 64_000_000
 """Bytes of one event: an image's packages come in one."""
 
@@ -112,7 +115,7 @@ class ProcessRunner:
 
 async def _follow(process: asyncio.subprocess.Process, emit: Emit) -> Outcome:
     assert process.stdout and process.stderr
-    errors = asyncio.create_task(process.stderr.read())
+    errors = asyncio.create_task(_end_of(process.stderr))
     async for line in process.stdout:
         event = json.loads(line)
         if event["type"] == "outcome":
@@ -122,6 +125,13 @@ async def _follow(process: asyncio.subprocess.Process, emit: Emit) -> Outcome:
     code = await process.wait()
     detail = f"Its process was ended by signal {-code}" if code < 0 else f"Its process ended with exit code {code}"
     return Outcome(explanation=explain(BuilderLost("\n".join((detail, *said[-5:])))).to_json())
+
+
+async def _end_of(stream: asyncio.StreamReader) -> bytes:
+    kept = b""
+    while part := await stream.read(KEPT_ERRORS):
+        kept = (kept + part)[-KEPT_ERRORS:]
+    return kept
 
 
 async def _end(process: asyncio.subprocess.Process, following: asyncio.Task[Outcome], scratch: Path) -> None:
