@@ -94,11 +94,15 @@ class ProcessRunner:
 
     async def run(self, order: Order, emit: Emit, stop: asyncio.Event) -> Outcome:
         scratch = new_scratch(order.settings.state_dir, order.worker)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "builder.worker", limit=MAX_LINE, start_new_session=True,
-            env={**os.environ, "TMPDIR": str(scratch)},
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "builder.worker", limit=MAX_LINE, start_new_session=True,
+                env={**os.environ, "TMPDIR": str(scratch)},
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        except OSError:
+            scratch.rmdir()
+            raise
         assert process.stdin and process.stderr
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)

@@ -3,10 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import sys
 import tracemalloc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from builder.worker import _follow
+import pytest
+
+from builder.service import Request, Settings, Wish
+from builder.worker import Order, ProcessRunner, _follow
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """A process that has as many files open as it may."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as lowest:
+        free = lowest.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def order(tmp_path: Path) -> Order:
+    settings = replace(Settings(), cache_dir=str(tmp_path / "cache"), state_dir=str(tmp_path / "state"))
+    return Order(Request(str(tmp_path / "repository"), frontend="none"), Wish(), settings, True)
+
+
+def ignore(type: str, content: Mapping[str, Any]) -> None:
+    pass
+
+
+def test_a_process_that_cannot_be_started_leaves_no_directory(tmp_path: Path) -> None:
+    async def run() -> None:
+        with no_more_files(), pytest.raises(OSError, match="Too many open files"):
+            await ProcessRunner().run(order(tmp_path), ignore, asyncio.Event())
+
+    asyncio.run(run())
+    scratch = tmp_path / "state" / "service" / "scratch" / "embedded"
+    assert scratch.is_dir() and list(scratch.iterdir()) == []
 
 
 def test_a_process_that_says_very_much_on_standard_error_takes_no_memory() -> None:
@@ -16,7 +58,7 @@ def test_a_process_that_says_very_much_on_standard_error_takes_no_memory() -> No
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", said, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        outcome = await _follow(process, lambda type, content: None)
+        outcome = await _follow(process, ignore)
         assert outcome.explanation
         return str(outcome.explanation["seen"])
 
