@@ -107,12 +107,20 @@ class ProcessRunner:
         with contextlib.suppress(ProcessLookupError):
             os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
         process.stdin.write(pickle.dumps(order))
-        following = asyncio.create_task(_follow(process, emit))
+        asking = True
+
+        def emit_while_asked(type: str, content: Mapping[str, Any]) -> None:
+            # What is stopped is read on, so that it can end; its journal may be closed by then.
+            if asking and not stop.is_set():
+                emit(type, content)
+
+        following = asyncio.create_task(_follow(process, emit_while_asked))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return following.result() if following.done() else Outcome()
         finally:
+            asking = False
             stopping.cancel()
             await _end(process, following, scratch)
 

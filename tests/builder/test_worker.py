@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from builder.service import Request, Settings, Wish
-from builder.worker import Order, ProcessRunner, _follow
+from builder.worker import Order, ProcessRunner, _follow, _tidying
+from tests.service import PATIENCE
 
 
 @contextmanager
@@ -49,6 +50,51 @@ def test_a_process_that_cannot_be_started_leaves_no_directory(tmp_path: Path) ->
     asyncio.run(run())
     scratch = tmp_path / "state" / "service" / "scratch" / "embedded"
     assert scratch.is_dir() and list(scratch.iterdir()) == []
+
+
+TALKS_ON = """
+import json, os, pathlib, sys
+if "builder.worker" in sys.orig_argv:
+    def say(text):
+        print(json.dumps({"type": "log", "content": {"step": "env", "text": text}}), flush=True)
+    say("begun")
+    while os.read(0, 65_536):
+        pass
+    for number in range(2_000):
+        say("x" * 1_000)
+    pathlib.Path(os.environ["TALKED_ON"]).touch()
+    os._exit(0)
+"""
+"""A sitecustomize by which a build's process tidies up, and prints far more than a pipe holds, once it is stopped."""
+
+
+@pytest.mark.parametrize("ending", ["stopped", "cancelled"])
+def test_a_process_that_talks_on_after_its_end_is_read_to_the_last_and_told_to_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TALKS_ON)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TALKED_ON", str(tmp_path / "talked-on"))
+    told: list[str] = []
+
+    async def run() -> None:
+        begun, stop = asyncio.Event(), asyncio.Event()
+
+        def emit(type: str, content: Mapping[str, Any]) -> None:
+            told.append(content["text"])
+            begun.set()
+
+        running = asyncio.create_task(ProcessRunner().run(order(tmp_path), emit, stop))
+        await asyncio.wait_for(begun.wait(), PATIENCE)
+        if ending == "stopped":
+            stop.set()
+        else:
+            running.cancel()
+        await asyncio.wait({running})
+        await asyncio.wait_for(asyncio.gather(*_tidying), PATIENCE)
+
+    asyncio.run(run())
+    assert told == ["begun"] and (tmp_path / "talked-on").exists()
 
 
 def test_a_process_that_says_very_much_on_standard_error_takes_no_memory() -> None:
