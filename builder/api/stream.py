@@ -20,9 +20,11 @@ LOOK = 0.25
 SURE = 5.0
 """Seconds of quiet after which it is asked whether the build has ended elsewhere."""
 
+WRITTEN = 2.0
+"""Seconds in which the end of a build, which is recorded first, is written to its journal."""
+
 ALIVE = 15.0
 """Seconds of quiet after which a comment keeps what is in between from closing the connection."""
-
 
 CHUNKS = 32
 """Pieces of journals that are kept for the next reader at the same place, of some 300 kB at the most."""
@@ -59,7 +61,9 @@ class Streams:
                 after, quiet = chunk.last, LOOK  # what has just grown has not ended
                 continue
             if quiet % SURE == 0 and await self._is_over(build_id, after):
-                return
+                if not await self._says_more(build_id, after):
+                    return
+                continue
             quiet += LOOK
             if quiet % ALIVE == 0:
                 yield b": still here\n\n"
@@ -90,6 +94,13 @@ class Streams:
             _keep(self._asked, build_id, asked)
         # A reader that leaves takes the answer from nobody.
         return await asyncio.shield(asked.answer) and self._service.journal_size(build_id) <= after
+
+    async def _says_more(self, build_id: str, after: int) -> bool:
+        for _ in range(round(WRITTEN / LOOK)):
+            await asyncio.sleep(LOOK)
+            if self._size(build_id) > after:
+                return True
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from builder.api.stream import Streams
+from builder.api import stream
+from builder.api.stream import LOOK, Streams
 from builder.journal import Journal
+from builder.records import Asked, Build, Choices
 from builder.service import Service
 from tests.service import PATIENCE, Running
 
@@ -63,3 +66,33 @@ def test_whether_a_build_has_ended_is_asked_once_for_all_who_wait(
     texts = asyncio.run(of_many(Streams(made), build["id"], made.journal_size(build["id"])))
     assert len(set(texts)) == 1 and texts[0].count(b"event: end") == 1
     assert len(calls) == 1
+
+
+@pytest.fixture
+def ended(service: Running) -> Build:
+    """A build whose end is recorded, and not yet written to its journal."""
+    store = service.embedded.store
+    environment = store.create_environment(f"ended-{uuid.uuid4().hex}", str(service.repository), None, "", Choices())
+    return store.cancel(store.start_build(environment.id, "asked", "", Asked())[0].id)
+
+
+def test_an_end_that_is_written_after_it_is_recorded_reaches_the_reader(
+    service: Running, monkeypatch: pytest.MonkeyPatch, ended: Build
+) -> None:
+    is_over = Streams._is_over
+
+    async def then_it_is_written(streams: Streams, build_id: str, after: int) -> bool:
+        over = await is_over(streams, build_id, after)
+        service.embedded.queue.end(ended)
+        return over
+
+    monkeypatch.setattr(Streams, "_is_over", then_it_is_written)
+    text = asyncio.run(everything(Streams(service.embedded.service), ended.id))
+    assert text.count(b"event: end") == 1
+
+
+def test_a_stream_closes_whose_end_is_never_written(
+    service: Running, monkeypatch: pytest.MonkeyPatch, ended: Build
+) -> None:
+    monkeypatch.setattr(stream, "WRITTEN", LOOK)
+    assert asyncio.run(everything(Streams(service.embedded.service), ended.id)) == b""
