@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import httpx2
@@ -28,7 +29,7 @@ from builder.formats import Format
 from detectors.failures import BuildError
 
 RETRIES = 60
-"""Times that a stream which broke off is taken up again, a second apart, before it is given up."""
+"""Times that a stream which broke off, or was refused, is taken up again, a second apart, before it is given up."""
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -118,10 +119,14 @@ class Client:
         return self._send("GET", f"/builds/{build_id}/log").text
 
     def events(self, build_id: str, after: int = 0) -> Generator[Event, None, None]:
-        """What happens in a build, to its end; goes on where it was when the connection breaks off."""
+        """What happens in a build, to its end; goes on where it was when the connection breaks off.
+
+        So it does when the service says that what it needs is away for the moment.
+        """
         import time
 
         left = RETRIES
+        finished = False
         while True:
             try:
                 for event in self._stream(build_id, after):
@@ -129,10 +134,13 @@ class Client:
                     yield event
                     if event.type == "end":
                         return
-                if self.build(build_id).finished_at:
+                if finished:
                     return
-            except (httpx2.TransportError, BuildError) as error:
-                if left == 0 or (isinstance(error, BuildError) and not isinstance(error.failure, ServiceUnreachable)):
+                finished = self.build(build_id).finished_at is not None
+                if finished:  # what it said before that is still to be read
+                    continue
+            except (httpx2.TransportError, BuildError, ServiceProblem) as error:
+                if left == 0 or not _passes(error):
                     raise
             left -= 1
             time.sleep(1)
@@ -200,3 +208,10 @@ class Client:
         blame = next(blame for blame in Blame if blame.value[0] == found["blame"])
         explanation = Explanation(found["code"], found["title"], found["seen"], tuple(found["fix"]), blame)
         raise ServiceProblem(explanation, response.status_code)
+
+
+def _passes(error: httpx2.TransportError | BuildError | ServiceProblem) -> bool:
+    """Whether the service may answer when it is asked again."""
+    if isinstance(error, ServiceProblem):
+        return error.status == HTTPStatus.SERVICE_UNAVAILABLE
+    return not isinstance(error, BuildError) or isinstance(error.failure, ServiceUnreachable)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy.exc import OperationalError
 
+from builder.api.stream import Streams
 from builder.client import Client, ServiceProblem
 from builder.documents import AskedBuild, Choices, NewEnvironment
 from builder.failures.served import RecordAbsent, ServiceUnreachable
+from builder.records import Build
 from builder.service import BuildError
+from builder.store import Store
 from launcher.cli import main
 from tests.service import Running, address_of
 
@@ -28,6 +32,13 @@ def address(service: Running) -> Iterator[str]:
 def client(address: str) -> Iterator[Client]:
     with Client(address) as made:
         yield made
+
+
+def first_build(service: Running, name: str) -> str:
+    """The id of the build of a new environment, which has ended."""
+    environment = service.built(name=name)
+    id: str = service.get(f"/environments/{environment['id']}/builds")["items"][0]["id"]
+    return id
 
 
 def command(address: str, *arguments: str) -> Result:
@@ -50,6 +61,49 @@ def test_an_environment_is_created_followed_used_and_deleted(service: Running, c
     with pytest.raises(BuildError) as raised:
         client.named("client")
     assert raised.value.failure == RecordAbsent("environment", "client")
+
+
+def test_a_build_is_followed_past_a_moment_in_which_the_database_is_away(
+    service: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = first_build(service, "database-away")
+    found = Store.build
+    answers = []
+
+    def away_at_first(store: Store, id: str) -> Build:
+        answers.append(id)
+        if len(answers) == 1:
+            raise OperationalError("SELECT", {}, Exception("the connection is closed"))
+        return found(store, id)
+
+    monkeypatch.setattr(Store, "build", away_at_first)
+    assert [event.type for event in client.events(build)][-1] == "end"
+    assert len(answers) > 1
+
+
+def test_what_is_wrong_for_good_is_not_asked_again(client: Client) -> None:
+    with pytest.raises(ServiceProblem) as raised:
+        list(client.events("01a218b8-1a37-7000-a8d5-2f9735343e08"))
+    assert raised.value.status == 404
+
+
+def test_what_a_finished_build_said_is_read_though_its_stream_closed_before(
+    service: Running, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = first_build(service, "closed-early")
+    whole = Streams.of
+
+    async def closes_early(streams: Streams, build_id: str, after: int) -> AsyncIterator[bytes]:
+        async for piece in whole(streams, build_id, after):
+            if after == 0:
+                yield piece.partition(b"\n\n")[0] + b"\n\n"
+                return
+            yield piece
+
+    monkeypatch.setattr(Streams, "of", closes_early)
+    ids = [event.id for event in client.events(build)]
+    monkeypatch.undo()
+    assert ids == [id for id, _, _ in service.events(build)]
 
 
 def test_a_list_is_read_to_its_end(service: Running, client: Client) -> None:
