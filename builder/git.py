@@ -14,9 +14,11 @@ import subprocess
 import tempfile
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from builder.locks import LockTimeout, held
 from builder.settings import Settings
 
 MAX_OUTPUT = 20_000_000
@@ -53,6 +55,20 @@ class Git:
         return run(
             f"--git-dir={self.directory}", *arguments, settings=self._settings, environ=self._environ, stdin=stdin
         )
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the one that fetches into it, past the locks of git's own that a fetch which was killed has left.
+
+        Raises GitFailed where somebody else fetches for longer than a fetch may take.
+        """
+        try:
+            with held(self.directory.with_suffix(".lock"), self._settings.limits.fetch_time):
+                for lock in self.directory.glob("*.lock"):
+                    lock.unlink()
+                yield
+        except LockTimeout:
+            raise GitFailed(f"another fetch of it has taken {self._settings.limits.fetch_time} s") from None
 
     def read(self, name: str, limit: int) -> bytes:
         """The content of an object of at most `limit` bytes. Raises ObjectTooLarge or GitFailed."""

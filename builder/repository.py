@@ -30,7 +30,6 @@ from builder.failures.asked import (
     TooLarge,
 )
 from builder.git import MAX_OUTPUT, Git, GitFailed, ObjectTooLarge, environment, run
-from builder.locks import held
 from builder.settings import Settings
 from detectors.failures import BuildError, DirectoryTooLarge, FileTooLarge, Location, invalid
 from detectors.plan import Warned
@@ -310,7 +309,7 @@ def _ambiguity(ref: str, found: Mapping[str, str]) -> tuple[Warned, ...]:
 def _cached(url: str, commit: str, settings: Settings, environ: Mapping[str, str]) -> Git:
     directory = Path(settings.cache_dir, "git", hashlib.sha256(url.encode()).hexdigest()[:24])
     git = Git(directory, settings, environ)
-    with held(directory.with_suffix(".lock"), settings.limits.fetch_time):
+    with git.alone():
         if not (directory / "ready").exists():
             shutil.rmtree(directory, ignore_errors=True)
             run("init", "--quiet", "--bare", "--", str(directory), settings=settings)

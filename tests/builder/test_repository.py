@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +23,73 @@ from detectors.source import find, read, walk
 from tests.conftest import MakeRepository, commit, git
 from tests.forge import Backend, serving
 
+PATIENCE = 20.0
+"""Seconds after which something that should have happened has not."""
+
 
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[str]:
     """The address of a git host that serves what lies in tmp_path."""
     with serving(Backend, tmp_path) as address:
         yield address
+
+
+class Stalling(Backend):
+    """A host that sends half of a commit, once, as soon as there is a file `stall` beside its repositories.
+
+    It makes a file `stalled` then, and sends the other half when `stall` is gone.
+    """
+
+    def send(self, status: int, headers: dict[str, str], content: bytes = b"") -> None:
+        stall, stalled = self.root / "stall", self.root / "stalled"
+        if b"packfile" not in content or not stall.exists() or stalled.exists():
+            super().send(status, headers, content)
+            return
+        half = content.index(b"packfile") + 40
+        assert half < len(content)
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[:half])
+        stalled.touch()
+        until(lambda: not stall.exists())
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(content[half:])
+
+
+@pytest.fixture
+def stalling(tmp_path: Path) -> Iterator[str]:
+    """The address of such a host; it waits for nobody at the end."""
+    with serving(Stalling, tmp_path) as address:
+        yield address
+        (tmp_path / "stall").unlink(missing_ok=True)
+
+
+def until(what: Callable[[], object]) -> None:
+    """Wait for something that nobody tells of."""
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not what():
+        assert time.monotonic() < deadline
+        pause.wait(0.02)
+
+
+def locks(tmp_path: Path) -> list[Path]:
+    """Git's own, of what a fetch into the cache of a test changes."""
+    return list((tmp_path / "cache" / "git").glob("*/shallow.lock"))
+
+
+def fetching(tmp_path: Path) -> list[int]:
+    """Ids of the git processes that fetch into the cache of a test."""
+    place = f"--git-dir={tmp_path}/cache/".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[0] == b"git" and words[1].startswith(place) and b"fetch" in words:
+                found.append(int(process.name))
+    return found
 
 
 FILES = {"requirements.txt": "six\n", "lib/deep/tides.py": "HIGH = 1\n", "README.md": "words\n"}
@@ -95,6 +162,22 @@ def test_all_of_a_commit_is_fetched_when_a_build_needs_it(
     found.source.fetch_all()
     (repository / ".git").rename(repository / "gone")  # the host can be asked for nothing more
     assert [found.source.content(entry) for entry in walk(found.source)]
+
+
+def test_a_fetch_that_was_killed_keeps_nobody_from_fetching_again(
+    make_repository: MakeRepository, stalling: str, tmp_path: Path
+) -> None:
+    make_repository({**FILES, "data.bin": "x" * 100_000})
+    (tmp_path / "stall").touch()
+    with ThreadPoolExecutor(1) as apart:
+        failed = apart.submit(failure, f"{stalling}/repository", tmp_path)
+        until((tmp_path / "stalled").exists)
+        until(lambda: locks(tmp_path))
+        (killed,) = fetching(tmp_path)
+        os.killpg(killed, signal.SIGKILL)
+        assert isinstance(failed.result(PATIENCE), HostUnreachable)
+    assert locks(tmp_path)
+    assert read(opened(f"{stalling}/repository", tmp_path).source, "requirements.txt") == "six\n"
 
 
 def test_a_branch_a_tag_and_a_commit_are_found_by_name(
