@@ -116,11 +116,13 @@ class GitSource:
         if not self._remote or complete.exists():
             return
         try:
-            _fetch(self._git, self._remote, "--refetch", filters=("",))
+            with self._git.alone():
+                if not complete.exists():
+                    _fetch(self._git, self._remote, "--refetch", filters=("",))
+                    complete.parent.mkdir(exist_ok=True)
+                    complete.touch()
         except GitFailed as failed:
             raise BuildError(self._trouble(str(failed))) from None
-        complete.parent.mkdir(exist_ok=True)
-        complete.touch()
 
     def _read(self, name: str, limit: int) -> bytes:
         try:

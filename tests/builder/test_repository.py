@@ -16,6 +16,7 @@ import pytest
 
 from builder.address import parse
 from builder.failures.asked import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
+from builder.locks import LockTimeout, held
 from builder.repository import Commit, open_commit, refs
 from builder.settings import Settings
 from detectors.failures import BuildError
@@ -178,6 +179,27 @@ def test_a_fetch_that_was_killed_keeps_nobody_from_fetching_again(
         assert isinstance(failed.result(PATIENCE), HostUnreachable)
     assert locks(tmp_path)
     assert read(opened(f"{stalling}/repository", tmp_path).source, "requirements.txt") == "six\n"
+
+
+def test_all_of_a_commit_is_fetched_while_nobody_else_fetches(
+    make_repository: MakeRepository, stalling: str, tmp_path: Path
+) -> None:
+    repository = make_repository(FILES)
+    git(repository, "config", "uploadpack.allowFilter", "true")
+    found = opened(f"{stalling}/repository", tmp_path)
+    (repository / "more.txt").write_text("more")
+    commit(repository)
+    (tmp_path / "stall").touch()
+    (cache,) = (path for path in (tmp_path / "cache" / "git").iterdir() if path.is_dir())
+    with ThreadPoolExecutor(2) as apart:
+        whole = apart.submit(found.source.fetch_all)
+        until((tmp_path / "stalled").exists)
+        with pytest.raises(LockTimeout), held(cache.with_suffix(".lock"), 0):
+            pass
+        other = apart.submit(opened, f"{stalling}/repository", tmp_path)
+        (tmp_path / "stall").unlink()
+        whole.result(PATIENCE)
+        assert read(other.result(PATIENCE).source, "more.txt") == "more"
 
 
 def test_a_branch_a_tag_and_a_commit_are_found_by_name(
