@@ -65,7 +65,7 @@ class Git:
         try:
             with held(self.directory.with_suffix(".lock"), self._settings.limits.fetch_time):
                 for lock in self.directory.glob("*.lock"):
-                    lock.unlink()
+                    lock.unlink(missing_ok=True)
                 yield
         except LockTimeout:
             raise GitFailed(f"another fetch of it has taken {self._settings.limits.fetch_time} s") from None
@@ -167,6 +167,8 @@ def environment(settings: Settings, resolution: str = "") -> dict[str, str]:
         environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     if settings.certificates:
         environ["GIT_SSL_CAINFO"] = settings.certificates
+    if directory := os.environ.get("TMPDIR"):
+        environ["TMPDIR"] = directory  # by which what a killed build has left running is known
     for name in ("http_proxy", "https_proxy", "no_proxy"):
         if value := getattr(settings, name):
             environ[name] = value

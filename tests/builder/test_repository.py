@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from builder.address import parse
 from builder.failures.asked import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
 from builder.locks import LockTimeout, held
 from builder.repository import Commit, open_commit, refs
+from builder.scratch import clear
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.source import find, read, walk
@@ -54,7 +57,7 @@ class Stalling(Backend):
         self.end_headers()
         self.wfile.write(content[:half])
         stalled.touch()
-        until(lambda: not stall.exists())
+        until(lambda: not stall.exists(), 2 * PATIENCE)
         with suppress(BrokenPipeError, ConnectionResetError):
             self.wfile.write(content[half:])
 
@@ -67,9 +70,9 @@ def stalling(tmp_path: Path) -> Iterator[str]:
         (tmp_path / "stall").unlink(missing_ok=True)
 
 
-def until(what: Callable[[], object]) -> None:
+def until(what: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Wait for something that nobody tells of."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not what():
         assert time.monotonic() < deadline
@@ -179,6 +182,30 @@ def test_a_fetch_that_was_killed_keeps_nobody_from_fetching_again(
         assert isinstance(failed.result(PATIENCE), HostUnreachable)
     assert locks(tmp_path)
     assert read(opened(f"{stalling}/repository", tmp_path).source, "requirements.txt") == "six\n"
+
+
+OPENS = """
+import sys
+from pathlib import Path
+from tests.builder.test_repository import opened
+opened(sys.argv[1], Path(sys.argv[2]))
+"""
+
+
+def test_a_fetch_ends_with_what_else_a_killed_build_has_left(
+    make_repository: MakeRepository, stalling: str, tmp_path: Path
+) -> None:
+    make_repository(FILES)
+    (tmp_path / "stall").touch()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-c", OPENS, f"{stalling}/repository", str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)}) as build:
+        until((tmp_path / "stalled").exists)
+        build.kill()
+    assert fetching(tmp_path)
+    clear(scratch)
+    until(lambda: not fetching(tmp_path))
 
 
 def test_all_of_a_commit_is_fetched_while_nobody_else_fetches(
