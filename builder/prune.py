@@ -221,11 +221,16 @@ def _cache_sizes(listed: str, older_than: int) -> Iterator[int]:
 
 def _git_caches(directory: Path, before: float, dry_run: bool) -> Iterator[Removed]:
     for cache in sorted(path for path in directory.glob("*") if path.is_dir()):
-        times = [path.stat().st_mtime for path in (cache, cache / "commits") if path.exists()]
-        if max(times) < before:
+        unused = partial(_unused, cache, before)
+        if unused():
             size = sum(path.lstat().st_size for path in cache.rglob("*"))
-            if _locked(cache.with_suffix(".lock"), dry_run, partial(shutil.rmtree, cache)):
+            if _locked(cache.with_suffix(".lock"), dry_run, partial(shutil.rmtree, cache), unused):
                 yield Removed("git cache", cache.name, size)
+
+
+def _unused(cache: Path, before: float) -> bool:
+    """Whether no plan has opened it since."""
+    return all(path.stat().st_mtime < before for path in (cache, cache / "ready") if path.exists())
 
 
 def _files(kind: str, directory: Path, before: float, dry_run: bool) -> Iterator[Removed]:
@@ -235,12 +240,17 @@ def _files(kind: str, directory: Path, before: float, dry_run: bool) -> Iterator
             yield Removed(kind, path.name, status.st_size)
 
 
-def _locked(lock: Path, dry_run: bool, remove: Callable[[], None]) -> bool:
-    """Whether something was removed, under a lock that nobody else held; the lock file goes with it."""
+def _locked(lock: Path, dry_run: bool, remove: Callable[[], None], still: Callable[[], bool] = lambda: True) -> bool:
+    """Whether something was removed, under a lock that nobody else held; the lock file goes with it.
+
+    `still` says whether it may be, once nobody else can use it.
+    """
     if dry_run:
         return True
     try:
         with held(lock, 0):
+            if not still():
+                return False
             remove()
             lock.unlink(missing_ok=True)
     except LockTimeout:

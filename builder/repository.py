@@ -323,7 +323,7 @@ def _cached(url: str, commit: str, settings: Settings, environ: Mapping[str, str
                 ("fetch.recurseSubmodules", "false"),
             ):
                 git.run("config", name, value)
-            (directory / "ready").touch()
+        (directory / "ready").touch()  # each time: `prune` goes by when it was last used
         if not (directory / "commits" / commit).exists():
             _fetch(git, commit, filters=("combine:tree:2+blob:none", "blob:none", ""))
             _fetch_usually_read(git, commit)

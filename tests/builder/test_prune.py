@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder import parents, prune
+from builder.address import parse
 from builder.locks import held
 from builder.prune import Kept, Removed, chosen
 from builder.records import Asked, Built, Choices
+from builder.repository import open_commit
 from builder.settings import Settings
 from builder.store import Store, url_of
 from tests.builder.test_store import outcome
+from tests.conftest import MakeRepository
+from tests.forge import Backend, serving
 
 DAY = 86_400
 NOW = time.time()
@@ -123,6 +128,46 @@ def test_git_caches_locks_and_tracebacks_go_by_age(settings: Settings) -> None:
     assert not old.exists()
     assert new.exists()
     assert sorted(path.name for path in locks.iterdir()) == ["fresh", "held"]
+
+
+def ancient(cache: Path) -> None:
+    """Let everything in a directory be forty days old."""
+    for path in (cache, *cache.rglob("*")):
+        os.utime(path, (NOW - 40 * DAY,) * 2)
+
+
+def test_git_cache_in_use_stays_though_nothing_new_was_fetched(
+    make_repository: MakeRepository, tmp_path: Path, settings: Settings
+) -> None:
+    make_repository({"requirements.txt": "six\n"})
+    with serving(Backend, tmp_path) as host:
+        settings = replace(settings, allowed_hosts=(host,))
+        address = parse(f"{host}/repository", settings, allow_local=False)
+        open_commit(address, None, settings)
+        (cache,) = (path for path in Path(settings.cache_dir, "git").iterdir() if path.is_dir())
+        ancient(cache)
+        open_commit(address, None, settings)
+        assert list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False)) == []
+        ancient(cache)
+        assert len(list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False))) == 1
+
+
+def test_git_cache_that_is_used_just_before_it_would_go_stays(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    cache = Path(settings.cache_dir, "git", "old")
+    cache.mkdir(parents=True)
+    ancient(cache)
+
+    @contextmanager
+    def after_another(path: Path, seconds: float) -> Iterator[bool]:
+        with held(path, seconds) as waited:
+            (cache / "ready").touch()
+            yield waited
+
+    monkeypatch.setattr(prune, "held", after_another)
+    assert list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False)) == []
+    assert cache.exists()
 
 
 def test_lock_file_that_was_removed_under_a_waiter_is_locked_anew(tmp_path: Path) -> None:
