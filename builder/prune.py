@@ -224,13 +224,18 @@ def _git_caches(directory: Path, before: float, dry_run: bool) -> Iterator[Remov
         unused = partial(_unused, cache, before)
         if unused():
             size = sum(path.lstat().st_size for path in cache.rglob("*"))
-            if _locked(cache.with_suffix(".lock"), dry_run, partial(shutil.rmtree, cache), unused):
+            if _locked(cache.with_suffix(".lock"), dry_run, partial(_remove_cache, cache), unused):
                 yield Removed("git cache", cache.name, size)
 
 
 def _unused(cache: Path, before: float) -> bool:
     """Whether no plan has opened it since."""
     return all(path.stat().st_mtime < before for path in (cache, cache / "ready") if path.exists())
+
+
+def _remove_cache(cache: Path) -> None:
+    (cache / "ready").unlink(missing_ok=True)  # first: what is gone in part is fetched anew
+    shutil.rmtree(cache)
 
 
 def _files(kind: str, directory: Path, before: float, dry_run: bool) -> Iterator[Removed]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from builder.address import parse
 from builder.locks import held
 from builder.prune import Kept, Removed, chosen
 from builder.records import Asked, Built, Choices
-from builder.repository import open_commit
+from builder.repository import Commit, open_commit
 from builder.settings import Settings
 from builder.store import Store, url_of
+from detectors.source import read
 from tests.builder.test_store import outcome
 from tests.conftest import MakeRepository
 from tests.forge import Backend, serving
@@ -136,20 +139,45 @@ def ancient(cache: Path) -> None:
         os.utime(path, (NOW - 40 * DAY,) * 2)
 
 
-def test_git_cache_in_use_stays_though_nothing_new_was_fetched(
-    make_repository: MakeRepository, tmp_path: Path, settings: Settings
-) -> None:
-    make_repository({"requirements.txt": "six\n"})
-    with serving(Backend, tmp_path) as host:
+@contextmanager
+def cached(make: MakeRepository, root: Path, settings: Settings) -> Iterator[tuple[Path, Callable[[], Commit]]]:
+    """The cache of a repository that a host has and a plan has opened, and what opens it once more."""
+    make({"requirements.txt": "six\n"})
+    with serving(Backend, root) as host:
         settings = replace(settings, allowed_hosts=(host,))
         address = parse(f"{host}/repository", settings, allow_local=False)
         open_commit(address, None, settings)
         (cache,) = (path for path in Path(settings.cache_dir, "git").iterdir() if path.is_dir())
+        yield cache, partial(open_commit, address, None, settings)
+
+
+def test_git_cache_in_use_stays_though_nothing_new_was_fetched(
+    make_repository: MakeRepository, tmp_path: Path, settings: Settings
+) -> None:
+    with cached(make_repository, tmp_path, settings) as (cache, reopened):
         ancient(cache)
-        open_commit(address, None, settings)
+        reopened()
         assert list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False)) == []
         ancient(cache)
         assert len(list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False))) == 1
+
+
+def test_git_cache_whose_removal_was_interrupted_is_fetched_anew(
+    make_repository: MakeRepository, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = shutil.rmtree
+
+    def interrupted(cache: Path) -> None:
+        remove(cache / "objects")
+        raise KeyboardInterrupt
+
+    with cached(make_repository, tmp_path, settings) as (cache, reopened):
+        ancient(cache)
+        monkeypatch.setattr(shutil, "rmtree", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False))
+        monkeypatch.undo()
+        assert read(reopened().source, "requirements.txt") == "six\n"
 
 
 def test_git_cache_that_is_used_just_before_it_would_go_stays(
