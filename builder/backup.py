@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -113,13 +114,18 @@ def _write_tables(store: Store, tar: tarfile.TarFile, others: Sequence[Schema]) 
 
 
 def _write_journals(directory: Path, tar: tarfile.TarFile) -> None:
+    """Put in as much as there is now: builds that run write more, and those of a deleted environment go."""
     for path in sorted((directory / "builds").glob("*")):
-        with path.open("rb") as journal:
-            _add(tar, f"builds/{path.name}", journal)
+        try:
+            journal = path.open("rb")
+        except FileNotFoundError:
+            continue
+        with journal, tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(journal, copy)
+            _add(tar, f"builds/{path.name}", copy)
 
 
 def _add(tar: tarfile.TarFile, name: str, content: IO[bytes]) -> None:
-    """Put in as much as there is now: the journal of a build that runs grows."""
     member = tarfile.TarInfo(name)
     member.size = content.seek(0, io.SEEK_END)
     content.seek(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -102,6 +103,52 @@ def test_a_build_that_was_under_way_in_a_backup_is_built_after_it(tmp_path: Path
     restore(replace(Settings(), state_dir=str(tmp_path / "new" / "state")), file)
     with running(tmp_path / "new", GatedEngine(index={"six": "1.16.0"})) as service:
         assert service.ended(build["id"])["version"] == 1
+
+
+def at_the_first_journal(monkeypatch: pytest.MonkeyPatch, then: Callable[[], None]) -> None:
+    """Let something happen when a backup comes to put in the first journal."""
+    add = tarfile.TarFile.addfile
+    done: list[str] = []
+
+    def added(tar: tarfile.TarFile, member: tarfile.TarInfo, content: io.BytesIO) -> None:
+        if member.name.startswith("builds/") and not done:
+            done.append(member.name)
+            then()
+        add(tar, member, content)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", added)
+
+
+def test_an_environment_that_is_deleted_while_it_is_backed_up_is_left_out_of_the_rest(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backup.tar.gz"
+    old, new = place("sqlite"), place("sqlite")
+    remember(old)
+    directory = Path(old.state_dir, "service", "builds")
+    first, *others = sorted(directory.iterdir())
+
+    def delete() -> None:
+        for journal in others:
+            journal.unlink()
+
+    at_the_first_journal(monkeypatch, delete)
+    assert back_up(old, file) == restore(new, file) == BackedUp(2, 3, 2)
+    assert [path.name for path in Path(new.state_dir, "service", "builds").iterdir()] == [first.name]
+
+
+def test_a_journal_that_becomes_shorter_while_it_is_backed_up_is_kept_as_it_was(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backup.tar.gz"
+    old, new = place("sqlite"), place("sqlite")
+    remember(old)
+    first = min(Path(old.state_dir, "service", "builds").iterdir())
+    before = first.read_bytes()
+    at_the_first_journal(monkeypatch, lambda: os.truncate(first, 1))
+    back_up(old, file)
+    restore(new, file)
+    assert Path(new.state_dir, "service", "builds", first.name).read_bytes() == before
 
 
 def test_a_service_that_remembers_something_is_left_as_it_is(place: Place, tmp_path: Path) -> None:
