@@ -25,6 +25,7 @@ from typing import Any
 from builder import disk
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
 from builder.failures.asked import EngineUnavailable, PushFailed, RecordInvalid
+from builder.identity import LABEL
 from builder.quantities import size_of
 from builder.settings import Limits
 from builder.transcript import Transcript
@@ -44,6 +45,12 @@ KEPT_REST = 20_000
 
 MAX_READ = 50_000_000
 """Bytes that are read out of an image at the most."""
+
+READ = f"{LABEL}read"
+"""The label of a container that was made for its image to be read, and never runs."""
+
+READ_TIME = 300
+"""Seconds after which nobody reads from it any more: making it and copying out of it are commands of COMMAND_TIME."""
 
 
 class BuildKit:
@@ -103,7 +110,8 @@ class BuildKit:
         return found[1]
 
     def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
-        container = _checked("container", "create", "--entrypoint=/none", "--", reference).strip()
+        made = _checked("container", "create", f"--label={READ}", "--entrypoint=/none", "--", reference)
+        container = made.strip()
         try:
             return _files(_copied(f"{container}:{directory}"))
         except DockerFailed as failed:
@@ -125,6 +133,9 @@ class BuildKit:
     def usage(self) -> Mapping[str, int]:
         said = map(json.loads, _checked("system", "df", "--format=json").splitlines())
         return {f"the engine's {part['Type'].lower()}": size_of(part["Size"]) for part in said}
+
+    def tidy(self) -> None:
+        _checked("container", "prune", "--force", f"--filter=label={READ}", f"--filter=until={READ_TIME}s")
 
     def remove(self, references: Iterable[str]) -> None:
         for reference in references:

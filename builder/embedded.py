@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,8 +77,15 @@ def _running(
     queue = Queue(place, store, journal, runner, settings, metrics)
     previews = Previews(Builder(settings, engine, allow_local=settings.allow_local))
     queue.start(EMBEDDED if alone else new_id(), at_once)
+    if at_once:
+        threading.Thread(target=_tidy, args=(engine,), name="tidy", daemon=True).start()
     try:
         yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
     finally:
         queue.stop()
         store.close()
+
+
+def _tidy(engine: Engine) -> None:
+    with suppress(BuildError):  # without an engine there is nothing to tidy, and builds say so
+        engine.tidy()

@@ -104,6 +104,10 @@ class Engine(Protocol):
         """Bytes that it keeps for all its users, by what they are, in words."""
         ...
 
+    def tidy(self) -> None:
+        """Remove what was left by processes that were killed."""
+        ...
+
     def remove(self, references: Iterable[str]) -> None:
         """Remove references; an image goes with its last one. One in use stays."""
         ...

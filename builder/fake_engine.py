@@ -103,6 +103,9 @@ class FakeEngine:
             if name in image.labels and (not equals or image.labels[name] == value)
         )
 
+    def tidy(self) -> None:
+        pass  # what is in memory goes with its process
+
     def remove(self, references: Iterable[str]) -> None:
         for reference in references:
             image_id = self._tags.get(_full(reference), reference)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import parents
-from builder.buildkit import docker
+from builder.buildkit import BuildKit, docker
 from builder.identity import LABEL
 from builder.locks import LockTimeout, held
 from builder.quantities import duration_in_words, size_of
@@ -73,6 +73,8 @@ def prune(settings: Settings, *, older_than: int, keep: int | None, dry_run: boo
     engine's, for all its users: only what is older goes from it, and down to `keep` where that is given.
     """
     before = time.time() - older_than
+    if not dry_run:
+        BuildKit().tidy()
     yield from _images(settings, before, keep, dry_run)
     yield from _build_cache(older_than, keep, dry_run)
     yield from _git_caches(Path(settings.cache_dir, "git"), before, dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from builder.records import Asked
 from builder.service import BuildError
-from tests.service import GatedEngine, Running, running
+from tests.service import PATIENCE, GatedEngine, Running, running
 
 pytestmark = pytest.mark.service
 
@@ -99,6 +100,17 @@ def resident() -> int:
     """Bytes of memory that this process has."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_what_killed_processes_have_left_in_the_engine_goes_when_a_service_starts(tmp_path: Path) -> None:
+    tidied = threading.Event()
+
+    class Tidied(GatedEngine):
+        def tidy(self) -> None:
+            tidied.set()
+
+    with running(tmp_path, Tidied()):
+        assert tidied.wait(PATIENCE)
 
 
 def test_a_directory_is_of_one_service(tmp_path: Path) -> None:

@@ -9,15 +9,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from builder import buildkit, prune
 from builder.bounds import bounds, probe
 from builder.buildkit import KEPT_REST, MAX_PROGRESS, BuildKit, _json_values, forget_caches
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Log, Step
 from builder.settings import Limits, Settings, load
+from detectors.failures import BuildError
 from tests.containers import docker
+from tests.trouble import engine_gone
 
 
 def request(dockerfile: str, owner: str = "", hidden: tuple[str, ...] = (), **limits: int) -> BuildRequest:
@@ -138,3 +142,25 @@ def test_a_floor_above_what_is_free_is_a_bound_that_does_not_hold() -> None:
     disk = next(bound for bound in bounds(settings, load().bases.debian) if bound.name == "build disk")
     assert not disk.holds
     assert "prune" in disk.fix
+
+
+@pytest.mark.engine
+def test_container_that_a_reader_could_not_remove_goes_when_nobody_reads_it_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = BuildKit()
+    image = engine.build(request(f"FROM {load().bases.debian}\nLABEL of={uuid.uuid4().hex}\n"), lambda event: None)
+    with engine_gone("X-Docker-Container-Path-Stat", tmp_path), pytest.raises(BuildError):
+        engine.read(image, "/etc")
+    left = ("container", "ls", "--all", "--quiet", f"--filter=ancestor={image}")
+    assert len(docker(*left).split()) == 1
+    engine.tidy()
+    assert len(docker(*left).split()) == 1, "somebody may still read it"
+    monkeypatch.setattr(buildkit, "READ_TIME", -1)  # the engine compares whole seconds
+    for other in ("_images", "_build_cache"):
+        monkeypatch.setattr(prune, other, lambda *rest: ())
+    settings = Settings(cache_dir=str(tmp_path / "cache"), state_dir=str(tmp_path / "state"))
+    assert list(prune.prune(settings, older_than=1, keep=None, dry_run=False)) == []
+    assert docker(*left) == ""
+    engine.remove([image])
+    assert engine.inspect(image) is None
