@@ -78,7 +78,8 @@ class FakeEngine:
             raise BuildError(PushFailed(reference, f"no registry answers at {host}"))
         stored = self._stored[self._tags[_full(reference)]]
         digest = "sha256:" + hashlib.sha256(stored.image.id.encode()).hexdigest()
-        self.pushed[_full(reference)] = _Stored(replace(stored.image, digest=digest), stored.files)
+        pushed = _Stored(replace(stored.image, digest=digest), stored.files)
+        self.pushed[_full(reference)] = self._stored[stored.image.id] = pushed
         return digest
 
     def pull(self, reference: str) -> Image | None:

@@ -17,6 +17,7 @@ from builder.failures.asked import PushFailed
 from builder.fake_engine import FakeEngine
 from builder.settings import Limits, load
 from detectors.failures import BuildError
+from tests import servers
 
 SIX = {"requirements.txt": b"six\n"}
 
@@ -202,6 +203,45 @@ def test_push_to_a_registry_that_does_not_answer_fails(world: World) -> None:
     with pytest.raises(BuildError) as raised:
         world.engine.push(reference)
     assert isinstance(raised.value.failure, PushFailed)
+
+
+@pytest.fixture
+def registry(world: World) -> Iterator[str]:
+    """The address of a registry that the engine can reach."""
+    if isinstance(world.engine, FakeEngine):
+        world.engine.registries.add("registry.example")
+        yield "registry.example"
+        return
+    with servers.registry() as server:
+        yield server.address
+
+
+def test_what_was_pushed_is_pulled_where_it_is_no_more(world: World, registry: str) -> None:
+    reference = f"{registry}/{world.name}:1"
+    image_id = world.build("FROM scratch\nCOPY requirements.txt /\n", SIX, key="1")
+    world.engine.tag(image_id, reference)
+    digest = world.engine.push(reference)
+    assert digest.startswith("sha256:") and world.engine.push(reference) == digest
+    world.engine.remove([reference])
+    assert world.engine.inspect(reference) is None
+    pulled = world.engine.pull(reference)
+    assert pulled and pulled == world.engine.inspect(reference)
+    assert (pulled.id, pulled.tags, pulled.digest) == (image_id, (reference,), digest)
+    assert pulled.labels[f"{world.label}.key"] == "1"
+    assert world.engine.read(reference, "/").keys() >= SIX.keys()
+
+
+def test_image_that_was_pushed_has_the_digest_of_its_manifest(world: World, registry: str) -> None:
+    reference = f"{registry}/{world.name}:1"
+    world.engine.tag(world.build("FROM scratch\nCOPY requirements.txt /\n", SIX), reference)
+    digest = world.engine.push(reference)
+    here = world.engine.inspect(reference)
+    assert here and here.digest == digest
+    assert world.engine.pull(reference) == here
+
+
+def test_pull_of_a_name_that_a_registry_has_not_gives_nothing(world: World, registry: str) -> None:
+    assert world.engine.pull(f"{registry}/{world.name}:none") is None
 
 
 def test_it_says_how_much_its_images_take(world: World) -> None:
