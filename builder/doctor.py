@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from builder import parents
+from builder import disk, parents
 from builder.bounds import PROBE_TIME, bounds
 from builder.build import secrets
 from builder.buildkit import BuildKit, docker
@@ -61,13 +61,14 @@ def doctor(settings: Settings) -> Iterator[Check]:
     yield _git()
     engine = _engine()
     yield engine
+    python = settings.bases.pythons.get(DEFAULT) or settings.bases.python.replace("{version}", DEFAULT)
     if engine.ok:
         yield _checked("buildx", _buildx, "`docker buildx use default` chooses the engine's own; unset BUILDX_BUILDER.")
         yield _checked("BuildKit", _buildkit)
-    yield from _disks(settings, engine.ok)
+        yield _engine_disk(settings, python)
+    yield _records_disk(settings)
     if engine.ok:
         yield _base("Debian base", settings.bases.debian)
-        python = settings.bases.pythons.get(DEFAULT) or settings.bases.python.replace("{version}", DEFAULT)
         yield _base(f"Python {DEFAULT} base", python)
         yield _base("conda base", settings.bases.conda, needed=False)
         yield _index(settings, python)
@@ -139,15 +140,27 @@ def _buildkit() -> str:
     return "builds an image"
 
 
-def _disks(settings: Settings, engine: bool) -> Iterator[Check]:
-    places = {"disk for records": Path(settings.state_dir)}
-    if engine:
-        places = {"disk for images": Path(docker("info", "--format={{.DockerRootDir}}").strip()), **places}
-    for name, place in places.items():
-        there = next((p for p in (place, *place.parents) if p.exists()), Path("/"))
-        free = shutil.disk_usage(there).free
-        fix = f"Free at least {size_in_words(MIN_DISK)}; `launchyard prune` removes what nobody used for a while."
-        yield Check(name, free >= MIN_DISK, f"{size_in_words(free)} free for {place}", fix)
+def _engine_disk(settings: Settings, python: str) -> Check:
+    """The engine may be on another machine, and a path of its own is none of this one's: a container looks."""
+    name = "disk for images"
+    image = _here(settings, python)
+    if image is None:
+        return Check(name, True, f"not asked: {NOT_HERE}", needed=False)
+    free = disk.free(image)
+    if free is None:
+        return Check(name, True, "not known: no container of the engine's says what is free", needed=False)
+    return _free(name, free, "on the engine's disk")
+
+
+def _records_disk(settings: Settings) -> Check:
+    place = Path(settings.state_dir)
+    there = next((p for p in (place, *place.parents) if p.exists()), Path("/"))
+    return _free("disk for records", shutil.disk_usage(there).free, f"for {place}")
+
+
+def _free(name: str, free: int, where: str) -> Check:
+    fix = f"Free at least {size_in_words(MIN_DISK)}; `launchyard prune` removes what nobody used for a while."
+    return Check(name, free >= MIN_DISK, f"{size_in_words(free)} free {where}", fix)
 
 
 def _base(name: str, reference: str, needed: bool = True) -> Check:
