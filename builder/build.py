@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,7 +188,7 @@ def _build(
     from builder.records import Built
 
     began = time.time()
-    steps: dict[str, StepTime] = {}
+    steps: dict[str, Step] = {}
     if planned.plan.needs_source:
         planned.commit.source.fetch_all()
     base = parents.session(planned.frontend, settings)
@@ -207,7 +207,7 @@ def _build(
         parents.ensure(parents.tools(settings), engine, settings, request.secrets, report)
         standing = parents.ensure(base, engine, settings, request.secrets, report)
         labels = image_labels(planned, settings) | _base_digest(standing)
-        image_id = _made(replace(request, labels=labels), engine, _timed(steps, report))
+        image_id = _made(replace(request, labels=labels), engine, _noted(steps, report))
     except BuildFailed as failed:
         from builder.recognise import recognise
 
@@ -220,6 +220,9 @@ def _build(
                 source=planned.commit.source,
             )
         ) from None
+    for step in _sized(steps, engine.layers(image_id)):
+        steps[step.name] = step
+        report(step)
     record = _record(image_id, engine)
     lock = record.lock[: identity.SHORT]
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
@@ -236,7 +239,7 @@ def _build(
         reused=bool(before and before.id == image_id),
         reason=_reason(before, image_id, planned.key, lock),
         seconds=time.time() - began,
-        steps=tuple(steps.values()),
+        steps=tuple(map(step_time, steps.values())),
         warnings=(*planned.plan.warnings, *record.problems),
     )
 
@@ -387,13 +390,33 @@ def _reason(before: Image | None, image_id: str, key: str, lock: str) -> str:
     return "asked for afresh: versions changed"
 
 
-def _timed(steps: dict[str, StepTime], report: Report) -> Callable[[Step | Log], None]:
+def step_time(step: Step) -> StepTime:
+    """What is kept of a step that has ended."""
     from builder.records import StepTime
 
+    assert step.started and step.completed
+    return StepTime(step.name, round(step.completed - step.started, 3), step.cached, step.size)
+
+
+def _sized(steps: Mapping[str, Step], layers: Sequence[int]) -> Iterator[Step]:
+    """The steps of an image's last stage, which made its uppermost layers, with the size of each."""
+    found = [(step, match) for step in steps.values() if (match := _OF_THE_IMAGE.match(step.name))]
+    last = max((match["stage"] for _, match in found), default="")  # "stage-9" where "environment" is not the last
+    for step, match in found:
+        above = int(match["of"]) - int(match["number"]) + 1
+        if match["stage"] == last and match["number"] != "1" and above <= len(layers):
+            yield replace(step, size=layers[-above])
+
+
+_OF_THE_IMAGE = re.compile(r"\[(?P<stage>environment|stage-\d+) (?P<number>\d+)/(?P<of>\d+)\]")
+"""A step of the templates' last stages, in BuildKit's words."""
+
+
+def _noted(steps: dict[str, Step], report: Report) -> Callable[[Step | Log], None]:
     def forward(event: Step | Log) -> None:
         # What the first of two tries ran is no less work for being cached in the second.
         if isinstance(event, Step) and event.started and event.completed and not (event.cached and event.name in steps):
-            steps[event.name] = StepTime(event.name, round(event.completed - event.started, 3), event.cached)
+            steps[event.name] = event
         report(event)
 
     return forward

@@ -86,6 +86,12 @@ class BuildKit:
                 raise
             return image_id.read_text().strip()
 
+    def layers(self, reference: str) -> tuple[int, ...]:
+        form = "--format={{.Size}} {{.CreatedBy}}"
+        listed = _checked("image", "history", "--no-trunc", "--human=false", form, "--", reference)
+        made = re.findall(r"^(\d+) (?:COPY|RUN) ", listed, re.MULTILINE)
+        return tuple(map(int, reversed(made)))
+
     def tag(self, image_id: str, *references: str) -> None:
         from concurrent.futures import ThreadPoolExecutor
 

@@ -133,6 +133,9 @@ class StepTime(Shown):
     name: str = Field(examples=["[lock 1/1] RUN lock"])
     seconds: float = Field(examples=[0.68])
     cached: bool
+    size: int | None = Field(
+        default=None, description="Bytes of the layer of the image that it made; null where it made none."
+    )
 
 
 class Explanation(BaseModel):

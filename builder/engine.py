@@ -51,6 +51,8 @@ class Step:
     completed: float | None = None
     cached: bool = False
     error: str = ""
+    size: int | None = None
+    """Bytes of the layer that it made, told once the image is whole; None where it made none of it."""
     parent: str = ""
     """Which of the images that builds stand on it belongs to; empty for the environment's own."""
 
@@ -78,6 +80,10 @@ class Engine(Protocol):
 
         Raises BuildFailed; leaves nothing behind but cache when it fails or is interrupted.
         """
+        ...
+
+    def layers(self, reference: str) -> tuple[int, ...]:
+        """Bytes of each layer of an image that a COPY or a RUN has made, the lowest first."""
         ...
 
     def tag(self, image_id: str, *references: str) -> None:

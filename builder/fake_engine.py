@@ -28,6 +28,7 @@ class _Stored:
     image: Image
     files: Mapping[str, bytes]
     """By absolute path."""
+    layers: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -52,10 +53,13 @@ class FakeEngine:
         stored = self._stored.get(self._tags.get(_full(reference), reference))
         return self._image(stored) if stored else None
 
+    def layers(self, reference: str) -> tuple[int, ...]:
+        return self._stored[self._tags.get(_full(reference), reference)].layers
+
     def build(self, request: BuildRequest, report: Report) -> str:
         self.requests.append(request)
         context = _read(request)
-        base, files = self._run(context, report)
+        base, files, layers = self._run(context, report)
         labels = {**base.labels, **request.labels}
         made = [
             sorted((path, hashlib.sha256(content).hexdigest()) for path, content in files.items()),
@@ -63,7 +67,7 @@ class FakeEngine:
         ]
         image_id = "sha256:" + hashlib.sha256(json.dumps(made).encode()).hexdigest()
         size = base.size + sum(map(len, files.values()))
-        self._stored.setdefault(image_id, _Stored(Image(image_id, (), labels, size), files))
+        self._stored.setdefault(image_id, _Stored(Image(image_id, (), labels, size), files, layers))
         return image_id
 
     def usage(self) -> Mapping[str, int]:
@@ -78,7 +82,7 @@ class FakeEngine:
             raise BuildError(PushFailed(reference, f"no registry answers at {host}"))
         stored = self._stored[self._tags[_full(reference)]]
         digest = "sha256:" + hashlib.sha256(stored.image.id.encode()).hexdigest()
-        pushed = _Stored(replace(stored.image, digest=digest), stored.files)
+        pushed = _Stored(replace(stored.image, digest=digest), stored.files, stored.layers)
         self.pushed[_full(reference)] = self._stored[stored.image.id] = pushed
         return digest
 
@@ -121,20 +125,25 @@ class FakeEngine:
         tags = tuple(tag for tag, image_id in self._tags.items() if image_id == stored.image.id)
         return replace(stored.image, tags=tags)
 
-    def _run(self, context: Mapping[str, bytes], report: Report) -> tuple[Image, dict[str, bytes]]:
-        """The base of the last stage, and the files of the image."""
+    def _run(self, context: Mapping[str, bytes], report: Report) -> tuple[Image, dict[str, bytes], tuple[int, ...]]:
+        """The base of the last stage, and the files and the layers of the image."""
         last = context["Dockerfile"].decode().replace("\\\n", " ").rpartition("\nFROM ")[2].removeprefix("FROM ")
         first, *instructions = last.splitlines()
         parent = self._stored.get(self._tags.get(_full(first.split()[0]), ""))
         files = dict(parent.files) if parent else {}
+        layers = list(parent.layers) if parent else []
         if "request/request.json" in context:
             files |= self._environment(json.loads(context["request/request.json"]), report)
-        for number, line in enumerate(instructions, 2):
-            step = f"[stage-0 {number}/{len(instructions) + 1}] {line}"
+        steps = [line for line in instructions if line.startswith(("COPY ", "RUN "))]
+        for number, line in enumerate(steps, 2):
+            step = f"[stage-0 {number}/{len(steps) + 1}] {line}"
             _step(step, report, _refused(step, line))
+            new: dict[str, bytes] = {}
             if copied := re.fullmatch(r"COPY (?!--)(\S+) (\S+)", line):
-                files |= _copied(context, copied[1], copied[2])
-        return (parent.image if parent else Image("", (), {}, 0)), files
+                new = _copied(context, copied[1], copied[2])
+                files |= new
+            layers.append(sum(map(len, new.values())))
+        return (parent.image if parent else Image("", (), {}, 0)), files, tuple(layers)
 
     def _environment(self, request: Mapping[str, object], report: Report) -> dict[str, bytes]:
         """What the lock and env stages of an environment come to."""

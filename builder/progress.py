@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
 from builder.engine import Log, Report, Step
-from builder.quantities import duration_in_words
+from builder.quantities import duration_in_words, size_in_words
 from builder.recognise import title
 from builder.transcript import printable
 
@@ -51,6 +51,11 @@ class Stage:
         """How long its steps took, each for itself: stages run side by side."""
         now = time.time()
         return sum((s.completed or now) - s.started for s in self.steps.values() if s.started)
+
+    @property
+    def size(self) -> int:
+        """Bytes that it has added to the image, as far as that is known."""
+        return sum(s.size or 0 for s in self.steps.values())
 
     @property
     def started(self) -> float:
@@ -150,8 +155,15 @@ class LiveView:
             live = self._live is not None and stage.running
             mark = self._spinner if live else Text("✗", "red") if stage.failed else Text("✓", "green")
             took = "cached" if stage.cached else duration_in_words(stage.seconds)
+            size = size_in_words(stage.size) if stage.size else ""
             said = printable(self._said)[:70] if live else ""
-            table.add_row(mark, Text(stage.words), Text(took, "cyan", justify="right"), Text(said, "dim", no_wrap=True))
+            table.add_row(
+                mark,
+                Text(stage.words),
+                Text(took, "cyan", justify="right"),
+                Text(size, justify="right"),
+                Text(said, "dim", no_wrap=True),
+            )
         return table
 
     def _start(self) -> None:

@@ -18,6 +18,8 @@ class StepTime:
     name: str
     seconds: float
     cached: bool
+    size: int | None = None
+    """Bytes of the layer of the image that it made; None where it made none."""
 
 
 @dataclass(frozen=True, slots=True)

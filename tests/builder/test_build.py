@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from builder import identity
-from builder.build import Wish
-from builder.engine import BuildFailed, BuildRequest, Report
+from builder.address import Address
+from builder.build import Wish, build, plan
+from builder.engine import BuildFailed, BuildRequest, Log, Report, Step
 from builder.fake_engine import FakeEngine
 from builder.settings import Settings
 from detectors.failures import BuildError
+from detectors.plan import Options
 from tests.conftest import MakeRepository, build_image
 
 
@@ -88,3 +90,17 @@ def test_a_step_that_fails_by_itself_is_tried_once(make_repository: MakeReposito
     with pytest.raises(BuildError):
         build_image(repository, engine, settings)
     assert len([request for request in engine.requests if identity.LABEL + "key" in request.labels]) == 1
+
+
+def test_steps_that_made_layers_of_the_image_are_told_with_the_size_of_each(
+    make_repository: MakeRepository, settings: Settings
+) -> None:
+    repository = make_repository({"requirements.txt": "six\n"})
+    engine = FakeEngine(index={"six": "1.16.0"})
+    planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
+    said: list[Step | Log] = []
+    built = build(planned, Wish(), engine, settings, said.append)
+    sizes = {step.name: step.size for step in built.steps if step.size is not None}
+    assert len(sizes) > 3
+    assert list(sizes.values()) == list(engine.layers(built.image_id)[-len(sizes) :])
+    assert sizes == {event.name: event.size for event in said if isinstance(event, Step) and event.size is not None}

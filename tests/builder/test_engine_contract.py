@@ -89,6 +89,13 @@ def test_no_image_is_found_under_an_unknown_name(world: World) -> None:
     assert world.engine.inspect("sha256:" + "0" * 64) is None
 
 
+def test_layers_are_told_with_their_sizes(world: World) -> None:
+    files = {"requirements.txt": b"six\n", "more.txt": b"attrs\nidna\n"}
+    world.engine.tag(world.build("FROM scratch\nCOPY requirements.txt /\n", files), world.name)
+    above = world.build(f"FROM {world.name}\nUSER 1000\nCOPY more.txt /\n", files)
+    assert world.engine.layers(above) == (4, 11)
+
+
 def test_built_image_has_its_labels_and_no_tag(world: World) -> None:
     image = world.engine.inspect(world.build("FROM scratch\nCOPY requirements.txt /\n", SIX, key="a b"))
     assert image

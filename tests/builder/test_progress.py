@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from builder.engine import Log, Step
 from builder.progress import LiveView, progress
@@ -76,6 +77,17 @@ def test_live_view_shows_stages_and_what_the_running_one_says() -> None:
     assert "cached" in shown
     assert "[internal]" not in shown
     assert "\x1b[31mDownloading" not in shown
+
+
+def test_live_view_ends_with_what_each_stage_has_added_to_the_image() -> None:
+    stream = Terminal()
+    with progress(stream) as report:
+        for event in BUILD:
+            report(event)
+        report(Step("[environment 1/2] RUN install", 102.5, 104, size=40_000_000))
+        report(Step("[environment 2/2] RUN finish", 104, 105, size=2_000_000))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert re.search(r"installing packages +2\.5 s +42 MB", shown)
 
 
 def test_live_view_of_a_reused_image_shows_nothing() -> None:
