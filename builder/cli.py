@@ -265,7 +265,7 @@ def diff(installation: Installation, /, before: str, after: str, as_json: bool) 
 @json_option
 @click.pass_obj
 def prune(installation: Installation, /, older_than: int, keep: int | None, dry_run: bool, as_json: bool) -> None:
-    """Remove Launchyard's own images, caches and locks that were not used for a while.
+    """Remove Launchyard's own images, caches, logs and locks that were not used for a while.
 
     An image that a session was made from stays, and so does the work of sessions. The build cache is
     shared with other builds on the engine: only what nobody used for so long goes.

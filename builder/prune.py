@@ -57,7 +57,7 @@ class Removed:
     """Something that was removed, or would be. Bytes; what images share is not counted twice."""
 
     kind: str
-    """ "image", "parent", "build cache", "git cache", "lock" or "traceback"."""
+    """ "image", "parent", "build cache", "git cache", "build log", "lock" or "traceback"."""
     name: str
     size: int
 
@@ -79,6 +79,8 @@ def prune(settings: Settings, *, older_than: int, keep: int | None, dry_run: boo
     yield from _build_cache(older_than, keep, dry_run)
     yield from _git_caches(Path(settings.cache_dir, "git"), before, dry_run)
     yield from _files("lock", Path(settings.state_dir, "locks"), before, dry_run)
+    # What builds of a service said: no build takes so long that its log is still being written.
+    yield from _files("build log", Path(settings.state_dir, "service", "builds"), before, dry_run)
     yield from _files("traceback", Path(settings.state_dir, "tracebacks"), before, dry_run)
 
 

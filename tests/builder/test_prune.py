@@ -15,6 +15,8 @@ import pytest
 
 from builder import parents, prune
 from builder.address import parse
+from builder.fake_engine import FakeEngine
+from builder.journal import Journal
 from builder.locks import held
 from builder.prune import Kept, Removed, chosen
 from builder.records import Asked, Built, Choices
@@ -196,6 +198,21 @@ def test_git_cache_that_is_used_just_before_it_would_go_stays(
     monkeypatch.setattr(prune, "held", after_another)
     assert list(prune._git_caches(cache.parent, NOW - 30 * DAY, dry_run=False)) == []
     assert cache.exists()
+
+
+def test_logs_of_a_services_builds_go_by_age(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setattr(prune, "BuildKit", FakeEngine)
+    monkeypatch.setattr(prune, "_images", lambda *_: ())
+    monkeypatch.setattr(prune, "_build_cache", lambda *_: ())
+    journal = Journal(Path(settings.state_dir, "service", "builds"))
+    for build in ("old", "new"):
+        with journal.open(build) as writer:
+            writer.append("log", {"text": "six\n"})
+    for path in (journal.log("old"), journal.log("old").with_suffix(".events")):
+        os.utime(path, (NOW - 40 * DAY,) * 2)
+    gone = list(prune.prune(settings, older_than=30 * DAY, keep=None, dry_run=False))
+    assert [(thing.kind, thing.name) for thing in gone] == [("build log", "old.events"), ("build log", "old.log")]
+    assert (journal.log("old").exists(), journal.log("new").read_text()) == (False, "six\n")
 
 
 def test_lock_file_that_was_removed_under_a_waiter_is_locked_anew(tmp_path: Path) -> None:
