@@ -41,7 +41,7 @@ def main() -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 880})
         page.set_default_timeout(60_000)
-        terminal(page, Path(example), "launchyard plan . && launchyard build . --rebuild")
+        terminal(page, Path(example), "launchyard plan . && launchyard build . --no-cache")
         session(page, example)
         with serving(Path(example)) as service:
             pages(page, service)
