@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ class Store:
     def _new_build(
         self, connection: sa.Connection, environment_id: str, reason: Reason, asked_by: str, asked: Asked
     ) -> Build:
-        environment = _environment(self._row(connection, environments, "environment", environment_id))
+        environment = _environment(self._row(connection, environments, "environment", environment_id, lock=True))
         turn = _turn(connection, environment.owner)
         build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
         connection.execute(builds.insert().values(**asdict(build), inputs=_inputs(environment, asked)))
@@ -278,9 +279,12 @@ class Store:
     def cancel(self, id: str) -> Build:
         """End a build that is queued; ask one that runs to end. One that has ended stays as it is."""
         with self.writing() as connection:
-            found = _build(self._row(connection, builds, "build", id, lock=True))
+            held = _held(connection, id)
+            if held is None:
+                raise BuildError(RecordAbsent("build", id))
+            environment, found = held
             if found.state == "queued":
-                self._end(connection, found, state="cancelled", cancelling=True)
+                self._end(connection, environment, found, state="cancelled", cancelling=True)
             elif found.state == "running":
                 connection.execute(builds.update().where(builds.c.id == id).values(cancelling=True))
         return self.build(id)
@@ -294,39 +298,37 @@ class Store:
     def conclude(self, id: str, outcome: Outcome) -> Build | None:
         """Record what came of a build, once; None when it is gone. A second time changes nothing."""
         with self.writing() as connection:
-            row = connection.execute(sa.select(builds).where(builds.c.id == id).with_for_update()).mappings().first()
-            if row is None:
+            held = _held(connection, id)
+            if held is None:
                 return None
-            build = _build(row)
+            environment, build = held
             if build.state in UNDER_WAY:
-                self._conclude(connection, build, outcome)
+                self._conclude(connection, environment, build, outcome)
         return self.build(id)
 
-    def _conclude(self, connection: sa.Connection, build: Build, outcome: Outcome) -> None:
+    def _conclude(self, connection: sa.Connection, environment: Environment, build: Build, outcome: Outcome) -> None:
+        end = partial(self._end, connection, environment, build)
         if outcome.built:
-            self._end(
-                connection,
-                build,
+            end(
                 state="succeeded",
-                version=self._version_of(connection, build, outcome),
+                version=self._version_of(connection, environment, build, outcome),
                 outcome=outcome.built.reason,
                 steps=[asdict(step) for step in outcome.built.steps],
             )
         elif outcome.explanation:
-            self._end(connection, build, state="failed", explanation=dict(outcome.explanation))
+            end(state="failed", explanation=dict(outcome.explanation))
         else:
-            self._end(connection, build, state="cancelled")
+            end(state="cancelled")
 
-    def _end(self, connection: sa.Connection, build: Build, **values: Any) -> None:
+    def _end(self, connection: sa.Connection, environment: Environment, build: Build, **values: Any) -> None:
         connection.execute(builds.update().where(builds.c.id == build.id).values(finished_at=_now(), **values))
-        environment = _environment(self._row(connection, environments, "environment", build.environment_id))
         changes: dict[str, Any] = {}
         if values.get("version") and not (environment.pinned and environment.current_version):
             changes["current_version"] = values["version"]
         state = _state_after(connection, environment, str(values["state"]), changes)
         _touch(connection, environment.id, state=state, **changes)
 
-    def _version_of(self, connection: sa.Connection, build: Build, outcome: Outcome) -> int:
+    def _version_of(self, connection: sa.Connection, environment: Environment, build: Build, outcome: Outcome) -> int:
         """The number of the version with this very image, which is made where there is none."""
         built = outcome.built
         assert built and outcome.inventory and outcome.locked and outcome.provenance
@@ -339,7 +341,6 @@ class Store:
             return number
         number = (connection.scalar(sa.select(sa.func.max(versions.c.number)).where(of_environment)) or 0) + 1
         now = _now()
-        environment = _environment(self._row(connection, environments, "environment", build.environment_id))
         ref = build.asked.ref or environment.ref
         maker = Maker(build.id, build.reason, build.asked_by, ref, build.started_at, now)
         connection.execute(
@@ -376,10 +377,15 @@ class Store:
         with self._reading() as connection:
             return self._version(connection, environment_id, number, *parts)
 
-    def use_version(self, environment_id: str, number: int, *, pinned: bool | None = None) -> Environment:
-        """Let a version be the current one, and stay it while it is pinned; None leaves that as it is."""
+    def use_version(
+        self, environment_id: str, number: int, *, pinned: bool | None = None, revision: int | None = None
+    ) -> Environment:
+        """Let a version be the current one, and stay it while it is pinned; None leaves that as it is.
+
+        Raises BuildError(RevisionStale) where the environment is not at `revision`.
+        """
         with self.writing() as connection:
-            self._row(connection, environments, "environment", environment_id)
+            self._at_revision(connection, environment_id, revision)
             self._version(connection, environment_id, number)
             _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
         return self.environment(environment_id)
@@ -544,6 +550,17 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A read is mostly one statement, which sees one state by itself.
     if how := connection.get_execution_options().get("launchyard_begin"):
         connection.exec_driver_sql(f"BEGIN {how}")
+
+
+def _held(connection: sa.Connection, build_id: str) -> tuple[Environment, Build] | None:
+    """A build and its environment, which nobody else changes until the transaction ends; None when it is gone.
+
+    Whoever holds both takes the environment first: in any other order two could wait for each other.
+    """
+    own = sa.select(environments).join(builds).where(builds.c.id == build_id).with_for_update(of=environments)
+    environment = connection.execute(own).mappings().first()
+    build = connection.execute(sa.select(builds).where(builds.c.id == build_id).with_for_update()).mappings().first()
+    return (_environment(environment), _build(build)) if environment and build else None
 
 
 def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,12 +16,14 @@ from alembic.migration import MigrationContext
 
 from builder.failures.served import NameTaken, RecordAbsent
 from builder.locked import Lock, PythonPackage
-from builder.records import Asked, Base, Built, Choices, Environment, Inventory, Outcome, Package, Provenance
-from builder.schema import METADATA
+from builder.records import Asked, Base, Build, Built, Choices, Environment, Inventory, Outcome, Package, Provenance
+from builder.schema import METADATA, environments
 from builder.store import Store, driver_url
 from detectors.failures import BuildError
 from tests import servers
 from tests.servers import Server
+
+Held = Callable[[int], None]
 
 ADDRESS = "https://github.com/ada/tides"
 LOCK = Lock((PythonPackage("six", "1.16.0", ("sha256:ab",)),))
@@ -61,6 +65,96 @@ def outcome(lock: str = "a") -> Outcome:
 
 
 FAILED = Outcome(explanation={"code": "x", "title": "x", "seen": "", "fix": [], "blame": "outside"})
+
+
+@pytest.fixture
+def shared(postgres: Server) -> Iterator[Store]:
+    """A store in which several write at once."""
+    made = Store(postgres.database())
+    made.migrate()
+    yield made
+    made.close()
+
+
+@contextmanager
+def held(store: Store, environment_id: str, **changes: object) -> Iterator[Held]:
+    """An environment that somebody changes meanwhile; a function that returns once so many wait for that."""
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+
+    def until_waiting(count: int) -> None:
+        deadline = time.monotonic() + 20
+        with store.engine.connect() as looking:
+            while looking.scalar(waiting) != count:
+                looking.rollback()
+                assert time.monotonic() < deadline
+
+    with store.writing() as connection:
+        of_environment = environments.update().where(environments.c.id == environment_id)
+        connection.execute(of_environment.values(revision=environments.c.revision + 1, **changes))
+        yield until_waiting
+
+
+def under_way(store: Store) -> tuple[Environment, Build, Build]:
+    """An environment with two builds that run."""
+    made = environment(store)
+    one, _ = store.start_build(made.id, "asked", "", Asked())
+    other, _ = store.start_build(made.id, "asked", "", Asked(fresh=True))
+    for build in (one, other):
+        store.begin(build.id)
+    return made, one, other
+
+
+@pytest.mark.engine
+def test_an_environment_is_ready_after_two_of_its_builds_end_together(shared: Store) -> None:
+    made, one, other = under_way(shared)
+    with ThreadPoolExecutor(2) as pool:
+        with held(shared, made.id) as until_waiting:
+            ends = [pool.submit(shared.conclude, build.id, outcome()) for build in (one, other)]
+            until_waiting(2)
+        assert {ended.state for end in ends if (ended := end.result())} == {"succeeded"}
+    assert shared.environment(made.id).state == "ready"
+
+
+@pytest.mark.engine
+def test_an_environment_is_building_where_a_build_is_asked_for_while_another_ends(shared: Store) -> None:
+    made = environment(shared)
+    one, _ = shared.start_build(made.id, "asked", "", Asked())
+    with ThreadPoolExecutor(2) as pool:
+        with held(shared, made.id) as until_waiting:
+            asked = pool.submit(shared.start_build, made.id, "asked", "", Asked(fresh=True))
+            until_waiting(1)
+            end = pool.submit(shared.conclude, one.id, outcome())
+            until_waiting(2)
+        assert asked.result()[1] and end.result()
+    assert shared.environment(made.id).state == "building"
+
+
+@pytest.mark.engine
+def test_a_version_that_is_pinned_while_a_build_ends_stays_the_current_one(shared: Store) -> None:
+    made, one, other = under_way(shared)
+    shared.conclude(one.id, outcome("a"))
+    with ThreadPoolExecutor(1) as pool:
+        with held(shared, made.id, pinned=True) as until_waiting:
+            end = pool.submit(shared.conclude, other.id, outcome("b"))
+            until_waiting(1)
+        ended = end.result()
+    assert ended and ended.version == 2
+    assert shared.environment(made.id).current_version == 1
+
+
+@pytest.mark.engine
+def test_an_environment_is_deleted_while_one_of_its_builds_ends(shared: Store) -> None:
+    made, one, other = under_way(shared)
+    with ThreadPoolExecutor(2) as pool:
+        with held(shared, made.id) as until_waiting:
+            gone = pool.submit(shared.delete_environment, made.id)
+            until_waiting(1)
+            end = pool.submit(shared.conclude, one.id, outcome())
+            until_waiting(2)
+        assert set(gone.result()) == {one.id, other.id}
+        assert end.result() is None
 
 
 def test_the_migrations_make_the_tables_that_the_store_asks_for(url: str, store: Store) -> None:
