@@ -25,7 +25,6 @@ EXAMPLE_LOCK = {
 }
 EXAMPLE_REQUIREMENTS = f"six==1.16.0 \\\n    --hash={EXAMPLE_HASH}\n"
 
-Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Owner = Annotated[str, StringConstraints(pattern=rf"^{OWNER.pattern}$", max_length=100)]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1_000)]
@@ -52,8 +51,8 @@ class Choices(Given):
     strategy: Literal["conda", "pip", "poetry", "project"] | None = None
     python: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", max_length=20)] | None = None
     frontend: Literal["jupyterlab", "vscodium", "none"] = "jupyterlab"
-    groups: list[Word] = Field(default=[], max_length=50, description="Dependency groups to add (poetry, project).")
-    extras: list[Word] = Field(default=[], max_length=50, description="Extras of the project itself to add.")
+    groups: list[Name] = Field(default=[], max_length=50, description="Dependency groups to add (poetry, project).")
+    extras: list[Name] = Field(default=[], max_length=50, description="Extras of the project itself to add.")
     as_of: AsOf | None = None
 
 

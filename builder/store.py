@@ -72,7 +72,7 @@ class Store:
         """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
         self._engine = _engine(url)
         # SQLite has one writer at a time, and who waits for it looks again after pauses of up to 100 ms.
-        self._turn = threading.Lock() if url.startswith("sqlite") else nullcontext()
+        self._one_writer = threading.Lock() if url.startswith("sqlite") else nullcontext()
 
     def migrate(self, to: str = "head", schema: Schema = OWN) -> None:
         """Bring a schema up to this release's, or to an earlier one; data is kept.
@@ -200,7 +200,7 @@ class Store:
         self, connection: sa.Connection, environment_id: str, reason: Reason, asked_by: str, asked: Asked
     ) -> Build:
         environment = _environment(self._row(connection, environments, "environment", environment_id, lock=True))
-        turn = _turn(connection, environment.owner)
+        turn = _next_turn(connection, environment.owner)
         build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
         connection.execute(builds.insert().values(**asdict(build), inputs=_inputs(environment, asked)))
         _touch(connection, environment_id, state="building")
@@ -467,7 +467,7 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A connection whose changes happen together, or not at all."""
-        with self._turn, self._engine.connect() as connection:
+        with self._one_writer, self._engine.connect() as connection:
             connection = connection.execution_options(launchyard_begin="IMMEDIATE")
             with connection.begin():
                 yield connection
@@ -582,7 +582,7 @@ def _state_after(
     return "ready" if changes.get("current_version") or environment.current_version else "empty"
 
 
-def _turn(connection: sa.Connection, owner: str) -> int:
+def _next_turn(connection: sa.Connection, owner: str) -> int:
     """Owners take turns: a new build comes behind the owner's own last one, and behind what runs now.
 
     Self-clocked fair queueing, where each build weighs the same: https://doi.org/10.1109/INFCOM.1994.337677

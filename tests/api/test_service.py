@@ -112,8 +112,11 @@ def test_the_service_takes_as_many_readers_as_the_machine_allows() -> None:
 
 
 def test_queueing_a_build_waits_for_no_one_who_looks_for_work(service: Running) -> None:
-    with closing(sqlite3.connect(service.directory / "state" / "service" / "queue.db")) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    environment = service.built(name="looked-for")
+    with closing(sqlite3.connect(service.directory / "state" / "service" / "queue.db")) as looking:
+        looking.execute("BEGIN")
+        assert looking.execute("SELECT count(*) FROM workflow_status").fetchone()
+        assert service.rebuilt(environment)["state"] == "succeeded"
 
 
 def test_an_operator_sees_the_queue_and_the_times(service: Running) -> None:
