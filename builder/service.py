@@ -38,7 +38,6 @@ if TYPE_CHECKING:  # what `plan` needs nothing of, and would take a tenth of its
         Inventory,
         Page,
         Provenance,
-        Reason,
         Space,
         Version,
         VersionPart,
@@ -204,15 +203,14 @@ class Service:
 
     def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:
         """Remember an environment, and start its first build."""
-        from builder.records import Asked
-
         own_name = self._checked(new.repository, new.ref, new.options)
         environment = self._store.create_environment(
             new.name or own_name, new.repository, new.ref, new.subdir, new.options,
-            owner=self._settings.owner if new.owner is None else new.owner, exact=new.name is not None,
+            owner=self._settings.owner if new.owner is None else new.owner, exact=new.name is not None, built_for=by,
         )  # fmt: skip
-        build, _ = self._start(environment.id, "created", by, Asked())
-        return self._store.environment(environment.id), build
+        (build,) = self._store.builds(environment_id=environment.id, limit=1).items
+        self._queue.put(build)
+        return environment, build
 
     def environment(self, id: str) -> Environment:
         return self._store.environment(id)
@@ -252,7 +250,10 @@ class Service:
         environment = self._store.environment(environment_id)
         choices = replace(environment.options, as_of=asked.as_of or environment.options.as_of)
         self._checked(environment.repository, asked.ref, choices)
-        return self._start(environment_id, "as-of" if asked.as_of else "asked", by, asked)
+        build, new = self._store.start_build(environment_id, "as-of" if asked.as_of else "asked", by, asked)
+        if new:
+            self._queue.put(build)
+        return build, new
 
     def build(self, id: str) -> Build:
         return self._store.build(id)
@@ -351,12 +352,6 @@ class Service:
         return self._store.change_environment(environment_id, {"pinned": False})
 
     # How
-
-    def _start(self, environment_id: str, reason: Reason, by: str, asked: Asked) -> tuple[Build, bool]:
-        build, new = self._store.start_build(environment_id, reason, by, asked)
-        if new:
-            self._queue.put(build)
-        return build, new
 
     def _checked(self, repository: str, ref: str | None, choices: Choices) -> str:
         """A name for an environment of a repository that may be built; looks at no network but for a host's address."""

@@ -118,8 +118,12 @@ class Store:
         *,
         owner: str = "",
         exact: bool = True,
+        built_for: str | None = None,
     ) -> Environment:
-        """Raises BuildError(NameTaken), or finds a free name like it unless it has to be `exact`."""
+        """A new environment; with its first build, queued, where somebody is named whom that is for.
+
+        Raises BuildError(NameTaken), or finds a free name like it unless it has to be `exact`.
+        """
         id = new_id()
         row = {
             "id": id, "owner": owner, "repository": repository, "ref": ref, "subdir": subdir,
@@ -131,6 +135,8 @@ class Store:
             try:
                 with self.writing() as connection:
                     connection.execute(environments.insert().values(name=free, **row))
+                    if built_for is not None:
+                        self._new_build(connection, id, "created", built_for, Asked())
             except IntegrityError:
                 continue
             return self.environment(id)

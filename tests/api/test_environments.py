@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tests.service import Running
 
@@ -18,6 +19,20 @@ def test_a_name_that_is_taken_is_a_conflict(service: Running) -> None:
     service.create(name="taken")
     answer = service.http.post("/api/v1/environments", json={"repository": str(service.repository), "name": "taken"})
     assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
+
+
+def test_an_environment_whose_first_build_cannot_be_remembered_is_not_there_and_may_be_asked_for_again(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*arguments: object) -> int:
+        raise OperationalError("SELECT", {}, Exception("the database is away"))
+
+    body = {"repository": str(service.repository), "name": "half"}
+    with monkeypatch.context() as while_away:
+        while_away.setattr("builder.store._next_turn", away)
+        assert service.http.post("/api/v1/environments", json=body).status_code == 503
+    assert service.get("/environments?search=half")["items"] == []
+    assert service.built(name="half")["state"] == "ready"
 
 
 def test_a_list_is_read_page_by_page_the_newest_first_without_gaps(service: Running) -> None:
