@@ -159,12 +159,14 @@ class Build(Shown):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    steps: list[StepTime]
+    steps: list[StepTime] = Field(description="What ran, once it has ended: also of one that failed.")
     explanation: Explanation | None = Field(description="Why it failed.", examples=[None])
-    outcome: str = Field(
-        description="How its image came to be, in words.", examples=["nothing new: the image of v2 is right already"]
-    )
+    outcome: str = Field(description="How its image came to be, in words.", examples=["nothing that matters changed"])
     version: int | None = Field(description="The version that it made, or found to be right already.", examples=[2])
+    new_version: bool = Field(
+        description="It made that version. False where there was nothing new, and where it came to no version.",
+        examples=[False],
+    )
 
 
 class Version(Shown):

@@ -210,6 +210,8 @@ class Build:
     """How its image came to be: "no image of this key yet", "nothing that matters changed"."""
     version: int | None = None
     """The version that it made, or found to be right already."""
+    new_version: bool = False
+    """It made that version."""
     cancelling: bool = False
     """Somebody asked for its end."""
 
@@ -351,6 +353,8 @@ class Outcome:
     locked: Lock | None = None
     provenance: Provenance | None = None
     explanation: Mapping[str, Any] | None = None
+    steps: tuple[StepTime, ...] = ()
+    """What ran, where there is no image that has them."""
 
 
 @dataclass(frozen=True, slots=True)

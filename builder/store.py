@@ -62,6 +62,18 @@ class Schema:
     """Where it keeps how far they are."""
 
 
+_BUILDS = sa.select(
+    builds,
+    sa.exists()
+    .where(
+        versions.c.environment_id == builds.c.environment_id,
+        versions.c.number == builds.c.version,
+        versions.c.build_id == builds.c.id,
+    )
+    .label("new_version"),
+)
+"""Builds as they are shown: with whether they made their version, which only the version knows."""
+
 OWN = Schema(Path(__file__).parent / "migrations", "alembic_version")
 
 
@@ -208,12 +220,13 @@ class Store:
         environment = _environment(self._row(connection, environments, "environment", environment_id, lock=True))
         turn = _next_turn(connection, environment.owner)
         build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
-        connection.execute(builds.insert().values(**asdict(build), inputs=_inputs(environment, asked)))
+        row = {name: value for name, value in asdict(build).items() if name in builds.c}
+        connection.execute(builds.insert().values(**row, inputs=_inputs(environment, asked)))
         _touch(connection, environment_id, state="building")
         return build
 
     def _under_way(self, environment_id: str, asked: Asked) -> Build | None:
-        same = sa.select(builds).where(
+        same = _BUILDS.where(
             builds.c.environment_id == environment_id,
             builds.c.inputs == _inputs(self.environment(environment_id), asked),
             builds.c.state.in_(UNDER_WAY),
@@ -225,7 +238,7 @@ class Store:
 
     def build(self, id: str) -> Build:
         with self._reading() as connection:
-            return _build(self._row(connection, builds, "build", id))
+            return _build(only_row(connection, _BUILDS.where(builds.c.id == id), "build", id))
 
     def builds(
         self,
@@ -236,7 +249,7 @@ class Store:
         limit: int = 50,
     ) -> Page[Build]:
         """The newest first."""
-        query = sa.select(builds)
+        query = _BUILDS
         if environment_id:
             query = query.where(builds.c.environment_id == environment_id)
         if state:
@@ -246,7 +259,7 @@ class Store:
 
     def under_way(self) -> tuple[Build, ...]:
         """Builds that have not ended, the oldest first."""
-        query = sa.select(builds).where(builds.c.state.in_(UNDER_WAY)).order_by(builds.c.id)
+        query = _BUILDS.where(builds.c.state.in_(UNDER_WAY)).order_by(builds.c.id)
         with self._reading() as connection:
             return tuple(map(_build, connection.execute(query).mappings()))
 
@@ -314,17 +327,18 @@ class Store:
 
     def _conclude(self, connection: sa.Connection, environment: Environment, build: Build, outcome: Outcome) -> None:
         end = partial(self._end, connection, environment, build)
+        steps = [asdict(step) for step in (outcome.built or outcome).steps]
         if outcome.built:
             end(
                 state="succeeded",
                 version=self._version_of(connection, environment, build, outcome),
                 outcome=outcome.built.reason,
-                steps=[asdict(step) for step in outcome.built.steps],
+                steps=steps,
             )
         elif outcome.explanation:
-            end(state="failed", explanation=dict(outcome.explanation))
+            end(state="failed", explanation=dict(outcome.explanation), steps=steps)
         else:
-            end(state="cancelled")
+            end(state="cancelled", steps=steps)
 
     def _end(self, connection: sa.Connection, environment: Environment, build: Build, **values: Any) -> None:
         connection.execute(builds.update().where(builds.c.id == build.id).values(finished_at=_now(), **values))

@@ -29,6 +29,10 @@ def test_a_rebuild_when_nothing_changed_makes_no_version(service: Running) -> No
     environment = service.built(name="nothing-new")
     build = service.rebuilt(environment)
     assert (build["state"], build["outcome"], build["version"]) == ("succeeded", "nothing that matters changed", 1)
+    assert [b["new_version"] for b in service.get(f"/environments/{environment['id']}/builds")["items"]] == [
+        False,
+        True,
+    ]
     assert len(service.get(f"/environments/{environment['id']}/versions")["items"]) == 1
 
 

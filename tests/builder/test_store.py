@@ -241,8 +241,9 @@ def test_the_same_image_again_is_the_same_version_and_another_is_the_next(store:
         build, _ = store.start_build(made.id, "asked", "", Asked())
         ended = store.conclude(build.id, outcome(lock))
         assert ended
-        numbers.append(ended.version)
-    assert numbers == [1, 1, 2, 1]
+        numbers.append((ended.version, ended.new_version))
+    assert numbers == [(1, True), (1, False), (2, True), (1, False)]
+    assert [build.new_version for build in store.builds(environment_id=made.id).items] == [False, True, False, True]
     assert store.environment(made.id).current_version == 1
     assert store.version(made.id, 2, "inventory").inventory.packages[0].name == "six"
 
