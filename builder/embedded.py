@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,22 +68,21 @@ def _running(
     alone = not settings.database
     if alone:
         clear_all(settings.state_dir)
-    store = Store(url_of(settings))
-    store.migrate()
-    journal = Journal(directory / "builds", settings.limits)
-    metrics = Metrics(directory)
-    metrics.watch(store.counts, store.workers)
-    place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"
-    queue = Queue(place, store, journal, runner, settings, metrics)
-    previews = Previews(Builder(settings, engine, allow_local=settings.allow_local))
-    queue.start(EMBEDDED if alone else new_id(), at_once)
-    if at_once:
-        threading.Thread(target=_tidy, args=(engine,), name="tidy", daemon=True).start()
-    try:
-        yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
-    finally:
-        queue.stop()
-        store.close()
+    with closing(Store(url_of(settings))) as store:
+        store.migrate()
+        journal = Journal(directory / "builds", settings.limits)
+        metrics = Metrics(directory)
+        metrics.watch(store.counts, store.workers)
+        place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"
+        queue = Queue(place, store, journal, runner, settings, metrics)
+        previews = Previews(Builder(settings, engine, allow_local=settings.allow_local))
+        try:
+            queue.start(EMBEDDED if alone else new_id(), at_once)
+            if at_once:
+                threading.Thread(target=_tidy, args=(engine,), name="tidy", daemon=True).start()
+            yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
+        finally:
+            queue.stop()
 
 
 def _tidy(engine: Engine) -> None:

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dbos import error as dbos_errors
 from sqlalchemy.exc import SQLAlchemyError
 
-from builder.store import Store, summary
+from builder.journal import JournalTaken
+from builder.store import LEASE, Store, summary
+from detectors.failures import BuildError
 
 BEAT = 3.0
 """Seconds between two signs of life."""
-
-LEASE = 12.0
-"""Seconds without one, after which a worker counts as dead."""
 
 log = logging.getLogger("launchyard")
 
@@ -33,12 +33,13 @@ class Heartbeat:
     store: Store
     worker: str
     at_once: int
-    look: Callable[[frozenset[str]], None]
-    """Gets the ids of the workers that are alive, after every beat that may judge others."""
+    look: Callable[[], None]
+    """Called after every beat that may judge others. What fails in it is tried again after the next."""
     lost: Callable[[], None]
-    """Called once, when the others took this worker for dead."""
+    """Called once, where this worker must not go on: the others took it for dead, or soon will."""
 
     def start(self) -> None:
+        """Let the others know of this worker: from then on what it has in hand is its own."""
         self.store.leave(self.worker)
         self.store.join(self.worker, socket.gethostname()[:250], self.at_once)
         self._over = threading.Event()
@@ -49,22 +50,41 @@ class Heartbeat:
         """Take leave, so that nobody has to wait for the lease to run out."""
         self._over.set()
         self._thread.join(LEASE)
-        self.store.leave(self.worker)
+        try:
+            self.store.leave(self.worker)
+        except SQLAlchemyError as error:
+            log.warning("no leave could be taken; the lease runs out", extra={"problem": summary(error)})
 
     def _run(self) -> None:
+        try:
+            self._beat()
+        except Exception:
+            # Whatever it was: who gives no sign of life must not go on building beside who takes over.
+            log.exception("this worker can give no sign of life any more")
+            self.lost()
+
+    def _beat(self) -> None:
         since = last = time.monotonic()
         while not self._over.wait(BEAT):
             try:
                 if not self.store.beat(self.worker):
+                    log.error("this worker was taken for dead")
                     self.lost()
                     return
-                now = time.monotonic()
-                if now - last > LEASE:
-                    since = now
-                last = now
-                # Where the database, or this process, stood still, the others had no chance to be seen either.
-                if now - since >= LEASE:
-                    self.look(frozenset(worker.id for worker in self.store.bury(LEASE)))
             except SQLAlchemyError as error:
                 log.warning("no sign of life could be given", extra={"problem": summary(error)})
                 since = time.monotonic()
+                continue
+            now = time.monotonic()
+            if now - last > LEASE:
+                since = now
+            last = now
+            # Where the database, or this process, stood still, the others had no chance to be seen either.
+            if now - since >= LEASE:
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            self.look()
+        except (SQLAlchemyError, dbos_errors.DBOSException, BuildError, JournalTaken, OSError) as error:
+            log.warning("builds of others could not be looked after", extra={"problem": summary(error)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -22,8 +21,9 @@ class Metrics:
     def __init__(self, state_directory: Path) -> None:
         self._registry = CollectorRegistry()
         self._waits = Histogram(
-            "launchyard_build_wait_seconds", "From being asked for to its start.", buckets=SECONDS,
-            registry=self._registry,
+            "launchyard_build_wait_seconds",
+            "From being asked for to its start; to its end, where it was cancelled before.",
+            ("strategy", "outcome"), buckets=SECONDS, registry=self._registry,
         )  # fmt: skip
         self._times = Histogram(
             "launchyard_build_seconds", "From its start to its end.", ("strategy", "outcome"), buckets=SECONDS,
@@ -39,13 +39,15 @@ class Metrics:
         """Show the queue's length by state and what works on it, as asked at each reading."""
         self._registry.register(_UnderWay(counts, workers))
 
-    def started(self, build: Build) -> None:
-        assert build.started_at
-        self._waits.observe((build.started_at - build.created_at).total_seconds())
-
     def ended(self, build: Build, *, reused: bool) -> None:
-        seconds = (datetime.now(UTC) - (build.started_at or build.created_at)).total_seconds()
-        self._times.labels(build.strategy or "none", build.state).observe(seconds)
+        """Count a build that has ended: once, whoever had it in hand before."""
+        assert build.finished_at
+        labels = build.strategy or "none", build.state
+        self._waits.labels(*labels).observe(
+            ((build.started_at or build.finished_at) - build.created_at).total_seconds()
+        )
+        if build.started_at:
+            self._times.labels(*labels).observe((build.finished_at - build.started_at).total_seconds())
         self._reused.inc(reused)
 
     def text(self) -> bytes:

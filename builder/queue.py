@@ -12,14 +12,19 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import asdict, replace
+from queue import SimpleQueue
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
-from sqlalchemy.exc import OperationalError
+from dbos import error as dbos_errors
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from builder.build import names_registry
 from builder.failures import explain
@@ -28,10 +33,10 @@ from builder.failures.served import BuilderLost
 from builder.heartbeat import Heartbeat
 from builder.journal import Journal, JournalTaken, Writer
 from builder.metrics import Metrics
-from builder.records import ENDED, Build, Environment, Outcome
+from builder.records import ENDED, Build, Environment, Outcome, StepTime
 from builder.scratch import clear_all
 from builder.service import Settings, Wish, request_of
-from builder.store import Store, summary
+from builder.store import Store, database_failure, summary
 from builder.worker import Order, Runner, outcome_from_json, outcome_to_json
 
 NAME = "builds"
@@ -48,8 +53,17 @@ WATCHING = 0.4
 GLANCES = 10
 """Looks for dead workers, between two through all that is in line: that takes longer, and is seldom needed."""
 
-PATIENCE = 60
-"""Times, a second apart, that a database which is away is asked again."""
+PAUSES = (1.0, 10.0)
+"""Seconds before a database which is away is asked again: at first, and at the most."""
+
+FAREWELL = 5.0
+"""Seconds that who puts builds in line has for the one in hand, when the service ends."""
+
+FORGOTTEN = 500
+"""Workflows that are forgotten at once, each after its build has ended."""
+
+OVER = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+"""States of workflows that DBOS does not go on with."""
 
 log = logging.getLogger("launchyard")
 
@@ -71,7 +85,12 @@ class Queue:
         self._metrics = metrics
         self._heartbeat: Heartbeat | None = None
         self._glances = 0
-        self._line = ThreadPoolExecutor(1, thread_name_prefix="line")
+        self._coming: SimpleQueue[Build | None] = SimpleQueue()
+        # A daemon, as is whatever may wait for a database without end: it keeps no process from ending.
+        self._putting = threading.Thread(target=self._put_all, name="line", daemon=True)
+        self._over = threading.Event()
+        self._in_hand: set[str] = set()
+        self._forsaken: set[str] = set()
 
     def start(self, worker: str, at_once: int) -> None:
         """Take builds in; and run `at_once` of them at a time as a worker of this name, unless it is 0.
@@ -89,84 +108,121 @@ class Queue:
         self._worker = worker
         DBOS(config=config)
         DBOS.listen_queues([NAME] if at_once else [])
+        if at_once:
+            # First of all: DBOS takes builds in as soon as it is there, and who is not known counts as dead.
+            self._heartbeat = Heartbeat(self._store, worker, at_once, self._take_over, _end_process)
+            self._heartbeat.start()
         DBOS.launch()
+        self._putting.start()
         if not at_once:
             return
         DBOS.register_queue(NAME, worker_concurrency=at_once, polling_interval_sec=POLLING, on_conflict="always_update")
         self._take_up()
-        self._heartbeat = Heartbeat(self._store, worker, at_once, self._take_over, _end_process)
-        self._heartbeat.start()
 
     def stop(self) -> None:
         """Leave every build where it is; the next start, or another worker, goes on with it."""
+        self._over.set()
+        self._coming.put(None)
         DBOS.destroy()
         if self._heartbeat:
             self._heartbeat.stop()
-        self._line.shutdown(cancel_futures=True)
+        if self._putting.is_alive():
+            self._putting.join(FAREWELL)
 
     def put(self, build: Build) -> None:
         """Let a build run when its turn comes; nobody waits for that. Twice is the same as once."""
-        self._line.submit(self._put, build).add_done_callback(_told)
+        self._coming.put(build)
+
+    def _put_all(self) -> None:
+        while (build := self._coming.get()) and not self._over.is_set():
+            with _about(build.id):
+                try:
+                    self._put(build)
+                except (SQLAlchemyError, dbos_errors.DBOSException, OSError) as error:
+                    # It stays in the records, and is taken up with all that was lost.
+                    log.warning("a build is not in line yet", extra={"problem": summary(error)})
 
     def _put(self, build: Build) -> None:
         with SetWorkflowID(build.id), SetEnqueueOptions(priority=build.turn):
             DBOS.enqueue_workflow(NAME, _build, build.id)
 
-    def _take_over(self, alive: frozenset[str]) -> None:
+    def _take_over(self) -> None:
         """Let the line have what workers had in hand that are not alive."""
+        # In this order: who joins in between has nothing in hand that is seen here.
         in_hand = DBOS.list_workflows(status="PENDING", queue_name=NAME, load_input=False, load_output=False)
-        dead = sorted({workflow.executor_id for workflow in in_hand if workflow.executor_id} - alive)
-        if dead:
-            log.warning("takes over from workers that are gone", extra={"workers": dead})
-            # By executor, where the public resume_workflow would also restart what another has taken over by now.
-            DBOS._recover_pending_workflows(dead)
+        alive = self._store.bury()
         clear_all(self._settings.state_dir, alive)
+        lost = [workflow for workflow in in_hand if workflow.executor_id and workflow.executor_id not in alive]
+        for workflow in lost:
+            with _about(workflow.workflow_id):
+                log.warning("takes a build over from a worker that is gone", extra={"worker": workflow.executor_id})
+        if lost:
+            # By executor, where the public resume_workflow would also restart what another has taken over by now.
+            DBOS._recover_pending_workflows(sorted({workflow.executor_id for workflow in lost if workflow.executor_id}))
         self._glances += 1
         if self._glances % GLANCES == 0:
             self._take_up()
+            self._forget()
 
     def _take_up(self) -> None:
         """What DBOS goes on with by itself needs nothing; the rest was not yet queued, or cannot go on."""
         builds = self._store.under_way()
-        ids = [build.id for build in builds]
-        found: dict[str, WorkflowStatus] = {}
-        for start in range(0, len(ids), 500):
-            part = DBOS.list_workflows(workflow_ids=ids[start : start + 500], load_input=False, load_output=False)
-            found |= {workflow.workflow_id: workflow for workflow in part}
+        found = _workflows([build.id for build in builds])
+        forsaken = set()
         for build in builds:
-            if build.id not in found:
+            workflow = found.get(build.id)
+            if workflow is None:
                 self.put(build)
-            elif (state := found[build.id].status) in ("ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"):
-                failure = BuilderLost(f"Its workflow has the state {state}")
-                self.conclude(build.id, Outcome(explanation=explain(failure).to_json()))
+            elif workflow.status in OVER:
+                failure = BuilderLost(f"Its workflow has the state {workflow.status}")
+                with _about(build.id):
+                    log.warning("gives up a build whose workflow is over", extra={"workflow": workflow.status})
+                    self.conclude(build.id, Outcome(explanation=explain(failure).to_json()))
+            elif workflow.status == "PENDING" and workflow.executor_id == self._worker:
+                forsaken.add(build.id)
+        # Twice in a row, for what was just taken in, or just left, is on its way.
+        forsaken -= self._in_hand
+        for build_id in forsaken & self._forsaken:
+            with _about(build_id):
+                log.warning("goes on with a build that it had let go of")
+                DBOS.resume_workflow(build_id, queue_name=NAME)
+        self._forsaken = forsaken
+
+    def _forget(self) -> None:
+        """Let DBOS forget the workflows of builds that have ended: their records have what is to be known."""
+        over = DBOS.list_workflows(name="build", status=OVER, limit=FORGOTTEN, load_input=False, load_output=False)
+        # In this order: what is under way after its workflow was over has lost its end.
+        if ids := {workflow.workflow_id for workflow in over} - {build.id for build in self._store.under_way()}:
+            DBOS.delete_workflows(sorted(ids))
 
     def answers(self) -> None:
         """Ask the queue's database for nothing."""
         DBOS.list_workflows(limit=1, load_input=False)
 
     def end(self, build: Build) -> None:
-        """Write the end of a build that never ran."""
-        with self._journal.open(build.id) as writer:
-            _write_end(writer, build)
+        """Write the end of a build that never ran, where it is not written yet."""
+        with _about(build.id), suppress(JournalTaken):  # by who writes it at this moment
+            self._write_end(build, reused=False)
 
-    async def run(self, build_id: str) -> dict[str, Any] | None:
-        """What came of a build, as JSON; None when there is nothing to do."""
+    async def run(self, build_id: str) -> dict[str, Any]:
+        """What came of a build, as JSON; of one that has ended, or is gone, nothing more."""
         build = await _patiently(self._store.begin, build_id)
         if build is None:
-            return None
+            return outcome_to_json(Outcome())
         environment = await _patiently(self._store.environment, build.environment_id)
         log.info("build starts", extra={"environment": environment.name, "reason": build.reason})
-        self._metrics.started(build)
         try:
             with self._journal.open(build_id) as writer:
-                return outcome_to_json(await self._run(build, environment, writer))
+                return await self._run(build, environment, writer)
         except JournalTaken:
+            log.error("others go on with a build of this worker")
             _end_process()
 
-    async def _run(self, build: Build, environment: Environment, writer: Writer) -> Outcome:
+    async def _run(self, build: Build, environment: Environment, writer: Writer) -> dict[str, Any]:
         writer.append("state", {"state": "running", "again": build.commit is not None})
         stop = asyncio.Event()
         plan: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        steps = _Steps()
         beside = (
             asyncio.create_task(self._watch(build.id, stop)),
             asyncio.create_task(self._note_plan(build.id, plan)),
@@ -176,6 +232,8 @@ class Queue:
             writer.append(type, content)
             if type == "plan":
                 plan.get_loop().call_soon_threadsafe(plan.set_result, content)
+            elif type == "step":
+                steps.note(content)
 
         order = replace(order_of(build, environment, self._settings), worker=self._worker)
         try:
@@ -185,7 +243,7 @@ class Queue:
         finally:
             for task in beside:
                 task.cancel()
-        return Outcome() if stop.is_set() else outcome
+        return outcome_to_json(Outcome() if stop.is_set() else outcome) | {"steps": steps.so_far()}
 
     async def _watch(self, build_id: str, stop: asyncio.Event) -> None:
         while not await _patiently(self._store.is_cancelling, build_id):
@@ -194,7 +252,10 @@ class Queue:
 
     async def _note_plan(self, build_id: str, plan: asyncio.Future[Mapping[str, Any]]) -> None:
         known = await plan
-        await _patiently(self._store.note_plan, build_id, known["commit"], known["key"], known["strategy"])
+        try:
+            await _patiently(self._store.note_plan, build_id, known["commit"], known["key"], known["strategy"])
+        except SQLAlchemyError as error:  # no reason to lose what was built
+            log.warning("what a build's ref came to is not noted", extra={"problem": summary(error)})
 
     def conclude(self, build_id: str, outcome: Outcome) -> None:
         """Record what came of a build; a second time changes nothing."""
@@ -202,11 +263,27 @@ class Queue:
         if build is None:
             self._journal.forget(build_id)
             return
-        with self._journal.open(build_id) as writer:
-            if not writer.ended:
-                _write_end(writer, build)
-                self._metrics.ended(build, reused=bool(outcome.built and outcome.built.reused))
+        self._write_end(build, reused=bool(outcome.built and outcome.built.reused))
+
+    def _write_end(self, build: Build, *, reused: bool) -> None:
+        assert build.state in ENDED
+        with self._journal.open(build.id) as writer:
+            if writer.ended:
+                return
+            if build.explanation:
+                writer.append("explanation", build.explanation)
+            writer.append("end", {"state": build.state, "outcome": build.outcome, "version": build.version})
+        self._metrics.ended(build, reused=reused)
         log.info("build ends", extra={"state": build.state, "outcome": build.outcome, "version": build.version})
+
+    @contextmanager
+    def in_hand(self, build_id: str) -> Iterator[None]:
+        """While this process works on a build."""
+        self._in_hand.add(build_id)
+        try:
+            yield
+        finally:
+            self._in_hand.discard(build_id)
 
 
 class _Connection(sqlite3.Connection):
@@ -230,11 +307,42 @@ def order_of(build: Build, environment: Environment, settings: Settings) -> Orde
     return Order(request, wish, replace(settings, owner=environment.owner), settings.allow_local)
 
 
-def _write_end(writer: Writer, build: Build) -> None:
-    assert build.state in ENDED
-    if build.explanation:
-        writer.append("explanation", build.explanation)
-    writer.append("end", {"state": build.state, "outcome": build.outcome, "version": build.version})
+class _Steps:
+    """How long the steps of a build took, by its events; of the one that runs, so far."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Mapping[str, Any]] = {}
+
+    def note(self, step: Mapping[str, Any]) -> None:
+        known = self._steps.get(step["name"])
+        # What the first of two tries ran is no less work for being cached in the second.
+        if step["started"] and not (step["cached"] and known and known["completed"]):
+            self._steps[step["name"]] = step
+
+    def so_far(self) -> list[dict[str, Any]]:
+        """StepTimes, as JSON."""
+        now = time.time()
+        return [
+            asdict(StepTime(name, round((step["completed"] or now) - step["started"], 3), step["cached"]))
+            for name, step in self._steps.items()
+        ]
+
+
+def _workflows(ids: list[str]) -> dict[str, WorkflowStatus]:
+    found: list[WorkflowStatus] = []
+    for start in range(0, len(ids), 500):
+        found += DBOS.list_workflows(workflow_ids=ids[start : start + 500], load_input=False, load_output=False)
+    return {workflow.workflow_id: workflow for workflow in found}
+
+
+@contextmanager
+def _about(build_id: str) -> Iterator[None]:
+    """Let every line of the log say which build it is about."""
+    before = build_in_hand.set(build_id)
+    try:
+        yield
+    finally:
+        build_in_hand.reset(before)
 
 
 Parameters = ParamSpec("Parameters")
@@ -242,29 +350,27 @@ Found = TypeVar("Found")
 
 
 async def _patiently(ask: Callable[Parameters, Found], *args: Parameters.args, **kwargs: Parameters.kwargs) -> Found:
-    """Ask the store, and again while its database is away: that it is started anew ends no build."""
-    for _ in range(PATIENCE):
+    """Ask, and again for as long as the database is away or the disk is full: no build is lost by that.
+
+    There is no end to it, since that a build was given up could not be recorded either.
+    """
+    pause, longest = PAUSES
+    while True:
         try:
             return await asyncio.to_thread(ask, *args, **kwargs)
-        except OperationalError as error:
-            log.warning("the database is away", extra={"problem": summary(error)})
-            await asyncio.sleep(1)
-    return await asyncio.to_thread(ask, *args, **kwargs)
+        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+            log.warning("waits for the database, or for room on the disk", extra={"problem": summary(error)})
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, longest)
 
 
 def _end_process() -> NoReturn:
-    """Others took this worker for dead and go on with its builds: what it would still write of them is wrong.
+    """Others go on with what this worker had in hand, or soon will: what it would still write of it is wrong.
 
     Its builds' own processes end when this one does.
     """
-    log.error("this worker was taken for dead; it ends")
+    log.error("this worker ends")
     os._exit(os.EX_TEMPFAIL)
-
-
-def _told(put: Future[None]) -> None:
-    """What did not come into the line stays in the records, and is taken up with all that was lost."""
-    if not put.cancelled() and (error := put.exception()):
-        log.warning("a build is not in line yet", extra={"problem": summary(error)})
 
 
 _queue: Queue
@@ -274,25 +380,29 @@ _queue: Queue
 @DBOS.workflow(name="build", max_recovery_attempts=20)
 async def _build(build_id: str) -> None:
     build_in_hand.set(build_id)
-    try:
-        outcome = await _perform(build_id)
-    except OSError as error:
-        outcome = outcome_to_json(Outcome(explanation=explain(_failure(error)).to_json()))
-    if outcome is not None:
+    with _queue.in_hand(build_id):
+        try:
+            outcome = await _perform(build_id)
+        except (OSError, SQLAlchemyError) as error:  # of the build's own files, or what came of it was not kept
+            log.warning("a build was cut off", extra={"problem": summary(error)})
+            outcome = outcome_to_json(Outcome(explanation=explain(_failure(error)).to_json()))
         await _conclude(build_id, outcome)
 
 
-def _failure(error: OSError) -> object:
+def _failure(error: OSError | SQLAlchemyError) -> object:
+    if isinstance(error, SQLAlchemyError):
+        return database_failure(error)
     if error.errno == errno.ENOSPC:
         return DiskFull("the build's own files on the service's machine")
     return BuilderLost(f"{type(error).__name__}: {error.strerror}")
 
 
 @DBOS.step(name="perform")
-async def _perform(build_id: str) -> dict[str, Any] | None:
+async def _perform(build_id: str) -> dict[str, Any]:
     return await _queue.run(build_id)
 
 
 @DBOS.step(name="conclude", retries_allowed=True, max_attempts=30, interval_seconds=1.0, backoff_rate=1.2)
 async def _conclude(build_id: str, outcome: dict[str, Any]) -> None:
-    await asyncio.to_thread(_queue.conclude, build_id, outcome_from_json(outcome))
+    steps = tuple(StepTime(**step) for step in outcome.get("steps", ()))
+    await _patiently(_queue.conclude, build_id, replace(outcome_from_json(outcome), steps=steps))

@@ -284,11 +284,10 @@ class Service:
 
     def cancel(self, id: str) -> Build:
         """End a build, within seconds where it runs. One that has ended stays as it is."""
-        before = self._store.build(id)
-        after = self._store.cancel(id)
-        if before.state == "queued" and after.state == "cancelled":
-            self._queue.end(after)
-        return after
+        build, ended = self._store.cancel(id)
+        if ended:
+            self._queue.end(build)
+        return build
 
     def events(self, build_id: str, after: int) -> tuple[Event, ...]:
         """What happened in a build behind an event's id, as many as are read at once."""

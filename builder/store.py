@@ -48,6 +48,9 @@ from detectors.failures import BuildError
 
 MAX_PAGE = 200
 
+LEASE = 12.0
+"""Seconds without a sign of life, after which a worker counts as dead."""
+
 MIGRATING = 8_700
 """The number of the lock that Postgres gives to one process at a time: several may start at once."""
 
@@ -295,8 +298,8 @@ class Store:
                 builds.update().where(builds.c.id == id).values(commit=commit, key=key, strategy=strategy)
             )
 
-    def cancel(self, id: str) -> Build:
-        """End a build that is queued; ask one that runs to end. One that has ended stays as it is."""
+    def cancel(self, id: str) -> tuple[Build, bool]:
+        """End a build that is queued, and say so; ask one that runs to end. One that has ended stays as it is."""
         with self.writing() as connection:
             held = _held(connection, id)
             if held is None:
@@ -306,7 +309,7 @@ class Store:
                 self._end(connection, environment, found, state="cancelled", cancelling=True)
             elif found.state == "running":
                 connection.execute(builds.update().where(builds.c.id == id).values(cancelling=True))
-        return self.build(id)
+        return self.build(id), found.state == "queued"
 
     def is_cancelling(self, id: str) -> bool:
         """Whether a build is to end: it was cancelled, or its environment is gone."""
@@ -446,18 +449,18 @@ class Store:
         with self.writing() as connection:
             connection.execute(workers.delete().where(workers.c.id == worker_id))
 
-    def bury(self, seconds: float) -> tuple[Worker, ...]:
-        """Forget the workers that were not seen for so long; those that are left."""
+    def bury(self) -> frozenset[str]:
+        """Forget the workers that are dead; the ids of those that are left."""
         with self.writing() as connection:
-            last = _clock(connection) - timedelta(seconds=seconds)
+            last = _clock(connection) - timedelta(seconds=LEASE)
             connection.execute(workers.delete().where(workers.c.seen_at < last))
-            found = connection.execute(sa.select(workers).order_by(workers.c.started_at)).mappings()
-            return tuple(Worker(**row) for row in found)
+            return frozenset(connection.scalars(sa.select(workers.c.id)))
 
     def workers(self) -> tuple[Worker, ...]:
-        """Those that are not known to be dead, the oldest first."""
+        """Those that are alive, the oldest first. The last one that dies is forgotten by nobody."""
         with self._reading() as connection:
-            found = connection.execute(sa.select(workers).order_by(workers.c.started_at)).mappings()
+            alive = workers.c.seen_at >= _clock(connection) - timedelta(seconds=LEASE)
+            found = connection.execute(sa.select(workers).where(alive).order_by(workers.c.started_at)).mappings()
             return tuple(Worker(**row) for row in found)
 
     # How

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
+from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
 
 from builder.api import create_app
@@ -24,6 +26,23 @@ from tests.conftest import commit, write_repository
 
 PATIENCE = 20.0
 """Seconds after which something that should have happened has not."""
+
+
+AWAY = OperationalError("SELECT", {}, Exception("the database is away"))
+
+
+def failing(patch: pytest.MonkeyPatch, kind: object, name: str, error: Exception, times: int) -> None:
+    """Let a function of a class or a module fail for the first times that it is called."""
+    function: Callable[..., Any] = getattr(kind, name)
+    left = [times]
+
+    def call(*rest: Any, **named: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            raise error
+        return function(*rest, **named)
+
+    patch.setattr(kind, name, call)
 
 
 @dataclass

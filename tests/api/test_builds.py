@@ -81,6 +81,15 @@ def test_a_build_that_fails_says_why_and_the_current_version_stays(service: Runn
     assert service.get(f"/environments/{environment['id']}")["state"] == "ready"
 
 
+def test_a_build_that_failed_says_how_long_what_ran_of_it_took(service: Running) -> None:
+    service.push("no-such-package\n")
+    build = service.ended(service.create(name="failed-steps")["build"]["id"])
+    service.push("six\n")
+    assert build["state"] == "failed"
+    assert [step["name"] for step in build["steps"]] == ["[lock 2/2] RUN lock"]
+    assert all(step["seconds"] >= 0 for step in build["steps"])
+
+
 def test_a_build_for_which_the_disk_is_full_says_so_and_a_later_rebuild_succeeds(service: Running) -> None:
     environment = service.built(name="disk-full")
     service.engine.broken = OSError(errno.ENOSPC, "No space left on device")

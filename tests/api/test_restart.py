@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from dbos import DBOS
-from sqlalchemy.exc import OperationalError
 
 from builder.records import Asked
 from builder.service import BuildError
-from tests.service import PATIENCE, GatedEngine, Running, running
+from tests.service import AWAY, PATIENCE, GatedEngine, Running, failing, running
 
 pytestmark = pytest.mark.service
 
@@ -45,14 +44,11 @@ def test_a_build_that_was_remembered_and_not_yet_queued_is_built(tmp_path: Path)
 def test_a_build_that_does_not_come_into_the_line_is_told_of_and_built_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def away(*arguments: object) -> None:
-        raise OperationalError("INSERT", {}, Exception("the database is away"))
-
     images = engine()
     with running(tmp_path, images) as service:
         environment = service.built(name="kept-out")
         with monkeypatch.context() as while_away:
-            while_away.setattr(DBOS, "enqueue_workflow", away)
+            failing(while_away, DBOS, "enqueue_workflow", AWAY, 1)
             build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
             service.until(lambda: "a build is not in line yet" in caplog.text)
         assert service.get(f"/builds/{build['id']}")["state"] == "queued"

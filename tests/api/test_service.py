@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sqlite3
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -126,6 +128,31 @@ def test_an_operator_sees_the_queue_and_the_times(service: Running) -> None:
     assert 'launchyard_build_seconds_count{outcome="succeeded",strategy="pip"}' in text
     assert "launchyard_disk_free_bytes" in text
     assert service.http.get("/readyz").json() == {"status": "ok"}
+
+
+def test_an_operator_sees_how_long_builds_wait_by_how_they_end_and_what_was_cancelled_before_it_ran(
+    service: Running,
+) -> None:
+    environments = [service.built(name=f"waits-{n}") for n in range(3)]
+    before = waits(service)
+    service.engine.gate.clear()
+    builds = [service.post(f"/environments/{e['id']}/builds", {"fresh": True}) for e in environments]
+    service.until(lambda: service.embedded.store.counts() == {"running": 2, "queued": 1})
+    (last,) = [build["id"] for build in builds if service.get(f"/builds/{build['id']}")["state"] == "queued"]
+    service.post(f"/builds/{last}/cancel", status=200)
+    service.engine.gate.set()
+    assert {service.ended(build["id"])["state"] for build in builds} == {"succeeded", "cancelled"}
+    service.until(lambda: waits(service) == before + Counter({("pip", "succeeded"): 2, ("none", "cancelled"): 1}))
+    assert (
+        'launchyard_build_seconds_count{outcome="cancelled",strategy="none"}' not in service.http.get("/metrics").text
+    )
+
+
+def waits(service: Running) -> Counter[tuple[str, str]]:
+    """How many builds have waited, by (strategy, outcome)."""
+    line = r'launchyard_build_wait_seconds_count\{outcome="(\w+)",strategy="(\w+)"\} (\d+)'
+    found = re.findall(line, service.http.get("/metrics").text)
+    return Counter({(strategy, outcome): int(count) for outcome, strategy, count in found})
 
 
 def test_every_operation_of_the_openapi_document_has_words_and_examples(service: Running) -> None:

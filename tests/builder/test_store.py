@@ -208,7 +208,7 @@ def test_a_build_that_is_being_cancelled_makes_room_for_the_next(store: Store) -
     made = environment(store)
     first, _ = store.start_build(made.id, "asked", "", Asked())
     store.begin(first.id)
-    assert store.cancel(first.id).state == "running" and store.is_cancelling(first.id)
+    assert store.cancel(first.id)[0].state == "running" and store.is_cancelling(first.id)
     second, new = store.start_build(made.id, "asked", "", Asked())
     assert new and second.id != first.id
 
@@ -287,7 +287,9 @@ def test_an_environment_is_building_while_any_of_its_builds_is_under_way(store: 
 def test_a_cancelled_first_build_leaves_an_empty_environment(store: Store) -> None:
     made = environment(store)
     build, _ = store.start_build(made.id, "created", "", Asked())
-    assert store.cancel(build.id).state == "cancelled"
+    cancelled, ended = store.cancel(build.id)
+    assert cancelled.state == "cancelled" and ended
+    assert store.cancel(build.id) == (cancelled, False)
     assert store.environment(made.id).state == "empty"
 
 
@@ -302,6 +304,15 @@ def test_builds_that_ended_are_counted_by_day_state_and_kind_of_failure(store: S
     assert found == {("succeeded", ""): 1, ("failed", "x"): 2}
     assert {ended.day for ended in store.ended(now - timedelta(minutes=5))} <= {now.date(), datetime.now(UTC).date()}
     assert store.ended(now + timedelta(minutes=5)) == ()
+
+
+def test_a_worker_that_died_is_not_shown_although_nobody_has_buried_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.join("dies", "here", 2)
+    assert [worker.id for worker in store.workers()] == ["dies"]
+    monkeypatch.setattr("builder.store.LEASE", -1.0)
+    assert store.workers() == ()
 
 
 def test_a_name_is_of_one_environment_only(store: Store) -> None:

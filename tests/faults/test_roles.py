@@ -15,8 +15,7 @@ import pytest
 
 from builder.buildkit import BuildKit
 from builder.client import Event, ServiceProblem
-from builder.heartbeat import LEASE
-from builder.store import Store
+from builder.store import LEASE, Store
 from tests import servers
 from tests.faults.conftest import Process, until
 from tests.faults.test_kills import COUNTED, STAGES, seen_until
