@@ -87,13 +87,15 @@ def log_as_json() -> None:
     """Let every line on standard error be a JSON object, with the build that it is about."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for name in ("", "dbos"):  # which has a handler of its own where it finds none
+        logging.getLogger(name).handlers[:] = [handler]
+    logging.getLogger("dbos").propagate = False
     logging.getLogger("launchyard").setLevel(logging.INFO)
 
 
 class _Lines(logging.Formatter):
     _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message", "taskName"}
+    _OF_DBOS = frozenset({"applicationID", "applicationVersion", "executorID", "operationUUID"})
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -101,8 +103,9 @@ class _Lines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            "build": build_in_hand.get() or None,
-            **{name: value for name, value in record.__dict__.items() if name not in self._OWN},
+            # A workflow has the id of its build.
+            "build": build_in_hand.get() or getattr(record, "operationUUID", None),
+            **{name: value for name, value in record.__dict__.items() if name not in self._OWN | self._OF_DBOS},
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
