@@ -27,15 +27,21 @@ class Previews:
         self._commits: OrderedDict[tuple[str, str | None], tuple[str, float]] = OrderedDict()
         self._plans: OrderedDict[Request, Mapping[str, Any]] = OrderedDict()
 
+    def known(self, request: Request) -> Mapping[str, Any] | None:
+        """What is remembered of a request, at once; None where it has to be asked for."""
+        with self._lock:
+            commit, until = self._commits.get((request.repository, request.ref), ("", 0.0))
+            return self._plans.get(replace(request, ref=commit)) if until > self._clock() else None
+
     def of(self, request: Request) -> Mapping[str, Any]:
         """The published document of a plan, with its Dockerfile. Raises BuildError."""
         place = (request.repository, request.ref)
+        if known := self.known(request):
+            return known
         with self._lock:
             commit, until = self._commits.get(place, ("", 0.0))
             began = self._clock()
             pinned = replace(request, ref=commit) if until > began else request
-            if pinned is not request and (known := self._plans.get(pinned)):
-                return known
             if commit and pinned is request:  # whoever comes while this one asks gets what is known
                 _keep(self._commits, place, (commit, began + REMEMBERED))
         try:

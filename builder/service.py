@@ -193,6 +193,10 @@ class Service:
         """What would be built, and why: the published document of a plan, with its Dockerfile."""
         return self._previews.of(request_of(new.repository, new.ref, new.subdir, new.options))
 
+    def known_preview(self, new: NewEnvironment) -> Mapping[str, Any] | None:
+        """A preview that is remembered, at once; None where `preview` would ask git."""
+        return self._previews.known(request_of(new.repository, new.ref, new.subdir, new.options))
+
     def refs(self, repository: str) -> tuple[str, ...]:
         """Branches and tags of a repository."""
         from builder.repository import refs

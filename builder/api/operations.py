@@ -9,9 +9,16 @@ from builder.embedded import Embedded
 
 router = APIRouter(tags=["operations"])
 
+EXAMPLE_METRICS = """\
+# HELP launchyard_builds_under_way Builds that have not ended.
+# TYPE launchyard_builds_under_way gauge
+launchyard_builds_under_way{state="queued"} 3.0
+launchyard_builds_under_way{state="running"} 2.0
+"""
+
 
 @router.get("/healthz", response_model=documents.Health, summary="Whether the process answers")
-def healthz() -> documents.Health:
+async def healthz() -> documents.Health:  # no request that waits for a database keeps it waiting
     return documents.Health(status="ok")
 
 
@@ -27,7 +34,7 @@ def readyz(request: Request) -> documents.Health:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": EXAMPLE_METRICS}}}},
     summary="For Prometheus",
 )
 def metrics(request: Request) -> Response:

@@ -15,4 +15,6 @@ router = APIRouter(tags=["plans"])
 @router.post("/plans", response_model=documents.Preview, summary="What would be built, and why")
 async def preview(wanted: documents.Wanted, service: TheService) -> Response:
     """Builds nothing. What a ref points at is remembered for 10 seconds."""
-    return JSONResponse(dict(await apart(FETCHING, service.preview, environment_of(wanted))))
+    new = environment_of(wanted)
+    found = service.known_preview(new)
+    return JSONResponse(dict(await apart(FETCHING, service.preview, new) if found is None else found))

@@ -14,8 +14,11 @@ import pytest
 from starlette.testclient import TestClient
 
 from builder.api import LOOPBACK, create_app
+from builder.failures.served import HostForeign
 from builder.previews import Previews
 from builder.serve import open_many
+from builder.service import Builder, BuildError, Planned
+from builder.store import Store
 from tests.service import PATIENCE, Running
 
 pytestmark = pytest.mark.service
@@ -92,7 +95,7 @@ def test_previews_that_wait_for_git_keep_no_read_waiting(service: Running, monke
         return {}
 
     monkeypatch.setattr(Previews, "of", slow)
-    body = {"repository": str(service.repository)}
+    body = {"repository": str(service.repository), "ref": "never-seen"}
     with ThreadPoolExecutor(21) as pool:
         waiting = [pool.submit(service.http.post, "/api/v1/plans", json=body) for _ in range(20)]
         try:
@@ -101,6 +104,42 @@ def test_previews_that_wait_for_git_keep_no_read_waiting(service: Running, monke
         finally:
             fetched.set()
     assert all(preview.result().status_code == 200 for preview in waiting)
+
+
+def test_previews_that_are_remembered_wait_for_no_git_host(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = {"repository": str(service.repository)}
+    first = service.post("/plans", known, 200)
+    answers = threading.Event()
+
+    def hang(builder: Builder, request: object) -> Planned:
+        assert answers.wait(PATIENCE)
+        raise BuildError(HostForeign("gone"))
+
+    monkeypatch.setattr(Builder, "plan", hang)
+    with ThreadPoolExecutor(9) as pool:
+        others = ({**known, "ref": f"branch-{n}"} for n in range(8))
+        waiting = [pool.submit(service.http.post, "/api/v1/plans", json=other) for other in others]
+        try:
+            assert pool.submit(service.post, "/plans", known, 200).result(PATIENCE / 2) == first
+            assert not any(preview.done() for preview in waiting)
+        finally:
+            answers.set()
+    assert all(preview.result().status_code == 403 for preview in waiting)
+
+
+def test_a_service_is_alive_while_every_answer_waits_for_its_database(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(Store, "answers", lambda store: answers.wait(PATIENCE))
+    with ThreadPoolExecutor(9) as pool:
+        waiting = [pool.submit(service.http.get, "/readyz") for _ in range(8)]
+        try:
+            alive = pool.submit(service.http.get, "/healthz").result(PATIENCE / 2)
+            assert alive.json() == {"status": "ok"} and not any(ready.done() for ready in waiting)
+        finally:
+            answers.set()
+    assert all(ready.result().status_code == 200 for ready in waiting)
 
 
 def test_the_service_takes_as_many_readers_as_the_machine_allows() -> None:
@@ -162,7 +201,29 @@ def test_every_operation_of_the_openapi_document_has_words_and_examples(service:
         for method, operation in operations.items():
             assert operation["summary"] and operation["tags"], (method, path)
             assert "default" in operation["responses"], (method, path)
-    shown = ("Environment", "Build", "Version", "NewEnvironment", "AskedBuild", "Problem", "Package")
+            for parameter in operation.get("parameters", ()):
+                assert "example" in parameter or "examples" in parameter["schema"] | parameter, (path, parameter)
+            for status, answer in operation["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    schema = content.get("schema", {})
+                    assert "$ref" in schema or "example" in content, (path, status, kind)
+    shown = ("Environment", "Build", "Version", "NewEnvironment", "AskedBuild", "Problem", "Package", "Choices")
     for name in shown:
         schema = document["components"]["schemas"][name]
         assert "examples" in schema or any("examples" in p for p in schema["properties"].values()), name
+
+
+def test_the_openapi_document_tells_of_the_headers_of_answers(service: Running) -> None:
+    document = service.http.get("/api/openapi.json").json()
+    tagged = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+            if (names & {"if-none-match", "if-match"} and method != "delete") or path.endswith("/pin"):
+                assert operation["responses"]["200"]["headers"]["ETag"]["example"], (method, path)
+                tagged.append(path)
+    assert len(tagged) > 15
+    made = document["paths"]["/api/v1/environments"]["post"]["responses"]["201"]["headers"]
+    assert {"ETag", "Location"} <= made.keys()
+    rebuilt = document["paths"]["/api/v1/environments/{environment_id}/builds"]["post"]["responses"]
+    assert "Location" in rebuilt["200"]["headers"] and "Location" in rebuilt["201"]["headers"]
