@@ -47,7 +47,11 @@ class Shown(BaseModel):
 class Choices(Given):
     """What is decided by hand; everything else follows from the repository."""
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        from_attributes=True,
+        json_schema_extra={"examples": [{"strategy": "poetry", "groups": ["plots"], "as_of": "2021-06-01"}]},
+    )
     strategy: Literal["conda", "pip", "poetry", "project"] | None = None
     python: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", max_length=20)] | None = None
     frontend: Literal["jupyterlab", "vscodium", "none"] = "jupyterlab"
@@ -117,7 +121,7 @@ class Environment(Shown):
         examples=["ready"],
     )
     current_version: int | None = Field(examples=[2])
-    pinned: bool = Field(description="New versions do not become the current one.")
+    pinned: bool = Field(description="What builds come to does not become the current one.")
     created_at: datetime
     updated_at: datetime
 

@@ -167,7 +167,7 @@ class Environment:
     current_version: int | None
     """In use while a rebuild runs, and when it fails."""
     pinned: bool
-    """New versions do not become the current one."""
+    """What builds come to does not become the current one."""
     revision: int
     """Grows with every change."""
     created_at: datetime

@@ -342,17 +342,17 @@ class Service:
         old, new = (self._store.version(environment_id, number, "inventory") for number in (before, after))
         return difference(old.inventory, new.inventory)
 
-    def roll_back(self, environment_id: str, number: int) -> Environment:
-        """Let a version be the current one, until a build makes another."""
-        return self._store.use_version(environment_id, number)
+    def roll_back(self, environment_id: str, number: int, revision: int | None = None) -> Environment:
+        """Let a version be the current one, until a build succeeds: then it is what that came to, new or not."""
+        return self._store.use_version(environment_id, number, revision=revision)
 
-    def pin(self, environment_id: str, number: int) -> Environment:
+    def pin(self, environment_id: str, number: int, revision: int | None = None) -> Environment:
         """Let a version be the current one, whatever is built."""
-        return self._store.use_version(environment_id, number, pinned=True)
+        return self._store.use_version(environment_id, number, pinned=True, revision=revision)
 
-    def unpin(self, environment_id: str) -> Environment:
-        """Let the next new version be the current one again."""
-        return self._store.change_environment(environment_id, {"pinned": False})
+    def unpin(self, environment_id: str, revision: int | None = None) -> Environment:
+        """Let what the next build comes to be the current one again."""
+        return self._store.change_environment(environment_id, {"pinned": False}, revision)
 
     # How
 

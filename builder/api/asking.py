@@ -12,11 +12,14 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
+from builder import documents
 from builder.api.stream import Streams
-from builder.documents import EXAMPLE_ID, ID
 from builder.failures.served import RevisionStale
 from builder.formats import Exported
+from builder.records import Environment
 from builder.service import BuildError, Service
+
+EXAMPLE_TAG = '"7"'
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -47,15 +50,41 @@ async def _streams(request: Request) -> Streams:
 
 TheService = Annotated[Service, Depends(_service)]
 TheStreams = Annotated[Streams, Depends(_streams)]
-Id = Annotated[str, Path(pattern=ID, examples=[EXAMPLE_ID])]
+Id = Annotated[str, Path(pattern=documents.ID, examples=[documents.EXAMPLE_ID])]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, examples=[1])]
-Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.")]
-Cursor = Annotated[str | None, Query(pattern=ID, description="The `next` of the list before.", examples=[EXAMPLE_ID])]
-IfNoneMatch = Annotated[str | None, Header(description="An `ETag`: answers 304 where it still holds.")]
-IfMatch = Annotated[str | None, Header(description="An environment's `ETag`: answers 412 where it no longer holds.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many at the most.", examples=[50])]
+Cursor = Annotated[
+    str | None,
+    Query(pattern=documents.ID, description="The `next` of the list before.", examples=[documents.EXAMPLE_ID]),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="An `ETag`: answers 304 where it still holds.", examples=[EXAMPLE_TAG])
+]
+IfMatch = Annotated[
+    str | None,
+    Header(description="An environment's `ETag`: answers 412 where it no longer holds.", examples=[EXAMPLE_TAG]),
+]
 
-NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as it was."}}
+
+def header(name: str, description: str, example: str) -> dict[str, Any]:
+    """A header of an answer, as OpenAPI describes it."""
+    return {name: {"description": description, "schema": {"type": "string"}, "example": example}}
+
+
+def location(kind: str, id: str) -> dict[str, Any]:
+    return header("Location", "Where it is.", f"/api/v1/{kind}/{id}")
+
+
+ETAG = header("ETag", "Changes with what is answered.", EXAMPLE_TAG)
+
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as it was.", "headers": ETAG}}
 """For routes that know `If-None-Match`."""
+
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}, **NOT_MODIFIED}
+"""For those of them that answer with a document."""
+
+CHANGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
+"""For routes that know `If-Match`, and answer with the environment."""
 
 
 def answer(document: BaseModel, if_none_match: str | None, tag: str | None = None) -> Response:
@@ -73,15 +102,25 @@ def answer_file(file: Exported, if_none_match: str | None) -> Response:
     return response
 
 
+def has(if_none_match: str | None, etag: str) -> bool:
+    """Whether the asker has what is asked for already."""
+    return if_none_match is not None and etag in re.findall(r'"[^"]*"', if_none_match)
+
+
 def _digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:20]
 
 
 def _tagged(body: bytes, media_type: str, if_none_match: str | None, tag: str) -> Response:
     etag = f'"{tag}"'
-    if if_none_match and etag in re.findall(r'"[^"]*"', if_none_match):
+    if has(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
     return Response(body, media_type=media_type, headers={"ETag": etag})
+
+
+def answer_environment(environment: Environment, if_none_match: str | None = None) -> Response:
+    """An environment; its revision is its entity tag, for `If-Match`."""
+    return answer(documents.Environment.model_validate(environment), if_none_match, str(environment.revision))
 
 
 def revision_of(if_match: str | None) -> int | None:

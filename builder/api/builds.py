@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import StreamingResponse
 
 from builder import documents
 from builder.api.asking import (
+    ETAG,
     NOT_MODIFIED,
     RESOLVING,
+    TAGGED,
     Cursor,
     Id,
     IfNoneMatch,
@@ -20,18 +22,32 @@ from builder.api.asking import (
     TheStreams,
     answer,
     apart,
+    has,
+    header,
+    location,
 )
+from builder.api.problems import problem
+from builder.failures.served import RequestInvalid
 from builder.records import Asked as AskedBuild
 from builder.records import BuildState
 
 router = APIRouter(tags=["builds"])
 
-Range = Annotated[str | None, Header(description="One range of bytes, such as `bytes=0-999` or `bytes=-500`.")]
-LastEventId = Annotated[int | None, Header(ge=0, le=2**53, description="Go on behind this event.")]
+Range = Annotated[str | None, Header(description="One range of bytes, or the last ones.", examples=["bytes=-500"])]
+LastEventId = Annotated[int | None, Header(ge=0, le=2**53, description="Go on behind this event.", examples=[49])]
+State = Annotated[BuildState | None, Query(description="Only those in this state.", examples=["failed"])]
 
 LOG: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": "Collecting numpy\n"}}},
-    206: {"description": "The range.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    200: {
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "Collecting numpy\n"}},
+        "headers": ETAG,
+    },
+    206: {
+        "description": "The range.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": "numpy\n"}},
+        "headers": {**ETAG, **header("Content-Range", "Which bytes, and of how many.", "bytes 11-16/17")},
+    },
+    **NOT_MODIFIED,
 }
 EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -54,7 +70,14 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     "/environments/{environment_id}/builds",
     status_code=201,
     response_model=documents.Build,
-    responses={200: {"model": documents.Build, "description": "The one under way for the same inputs."}},
+    responses={
+        200: {
+            "model": documents.Build,
+            "description": "The one under way for the same inputs.",
+            "headers": location("builds", documents.EXAMPLE_OTHER_ID),
+        },
+        201: {"headers": location("builds", documents.EXAMPLE_OTHER_ID)},
+    },
     summary="Rebuild",
 )
 async def rebuild(
@@ -71,13 +94,13 @@ async def rebuild(
 @router.get(
     "/environments/{environment_id}/builds",
     response_model=documents.Builds,
-    responses=NOT_MODIFIED,
+    responses=TAGGED,
     summary="List the builds of an environment, the newest first",
 )
 def of_environment(
     environment_id: Id,
     service: TheService,
-    state: BuildState | None = None,
+    state: State = None,
     cursor: Cursor = None,
     limit: Limit = 50,
     if_none_match: IfNoneMatch = None,
@@ -86,12 +109,10 @@ def of_environment(
     return answer(documents.Builds.model_validate(page), if_none_match)
 
 
-@router.get(
-    "/builds", response_model=documents.Builds, responses=NOT_MODIFIED, summary="List all builds, the newest first"
-)
+@router.get("/builds", response_model=documents.Builds, responses=TAGGED, summary="List all builds, the newest first")
 def list_(
     service: TheService,
-    state: BuildState | None = None,
+    state: State = None,
     cursor: Cursor = None,
     limit: Limit = 50,
     if_none_match: IfNoneMatch = None,
@@ -100,7 +121,7 @@ def list_(
     return answer(documents.Builds.model_validate(page), if_none_match)
 
 
-@router.get("/builds/{build_id}", response_model=documents.Build, responses=NOT_MODIFIED, summary="Read")
+@router.get("/builds/{build_id}", response_model=documents.Build, responses=TAGGED, summary="Read")
 def read(build_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Build.model_validate(service.build(build_id)), if_none_match)
 
@@ -112,16 +133,22 @@ def cancel(build_id: Id, service: TheService) -> Any:
 
 
 @router.get("/builds/{build_id}/log", response_class=Response, responses=LOG, summary="The log, as text")
-def log(build_id: Id, service: TheService, range: Range = None) -> Response:
+def log(build_id: Id, service: TheService, range: Range = None, if_none_match: IfNoneMatch = None) -> Response:
     """All that there is now, or a range of it."""
     path = service.log(build_id)
     text = path.read_bytes() if path.exists() else b""
-    headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff"}
+    # A log only grows, so its length says which one it is.
+    tag = f'"{len(text)}"'
+    headers = {"Accept-Ranges": "bytes", "X-Content-Type-Options": "nosniff", "ETag": tag}
+    if has(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
     wanted = _slice(range, len(text))
     if wanted is None:
         return Response(text, media_type="text/plain", headers=headers)
     if not text[wanted]:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{len(text)}"})
+        beyond = problem(RequestInvalid((("Range", f"the log has {len(text):,} bytes"),)), 416)
+        beyond.headers["Content-Range"] = f"bytes */{len(text)}"
+        return beyond
     place = f"bytes {wanted.start}-{wanted.stop - 1}/{len(text)}"
     return Response(text[wanted], 206, {**headers, "Content-Range": place}, media_type="text/plain")
 

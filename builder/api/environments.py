@@ -8,8 +8,10 @@ from fastapi import APIRouter, Query, Response
 
 from builder import documents
 from builder.api.asking import (
-    NOT_MODIFIED,
+    CHANGED,
+    ETAG,
     RESOLVING,
+    TAGGED,
     Cursor,
     Id,
     IfMatch,
@@ -17,7 +19,9 @@ from builder.api.asking import (
     Limit,
     TheService,
     answer,
+    answer_environment,
     apart,
+    location,
     revision_of,
 )
 from builder.records import Choices, Environment, EnvironmentState
@@ -26,8 +30,15 @@ from builder.service import NewEnvironment
 router = APIRouter(prefix="/environments", tags=["environments"])
 
 Search = Annotated[
-    str, Query(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$", description="Part of a name or a repository.")
+    str,
+    Query(
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        description="Part of a name or a repository.",
+        examples=["tides"],
+    ),
 ]
+State = Annotated[EnvironmentState | None, Query(description="Only those in this state.", examples=["ready"])]
 
 
 def environment_of(wanted: documents.Wanted) -> NewEnvironment:
@@ -40,7 +51,13 @@ def choices_of(given: documents.Choices) -> Choices:
     return Choices(given.strategy, given.python, given.frontend, tuple(given.groups), tuple(given.extras), given.as_of)
 
 
-@router.post("", status_code=201, response_model=documents.Created, summary="Create an environment, and build it")
+@router.post(
+    "",
+    status_code=201,
+    response_model=documents.Created,
+    responses={201: {"headers": {**ETAG, **location("environments", documents.EXAMPLE_ID)}}},
+    summary="Create an environment, and build it",
+)
 async def create(new: documents.NewEnvironment, service: TheService, response: Response) -> Any:
     environment, build = await apart(RESOLVING, service.create, environment_of(new), new.asked_by)
     response.headers["Location"] = f"/api/v1/environments/{environment.id}"
@@ -49,11 +66,11 @@ async def create(new: documents.NewEnvironment, service: TheService, response: R
     return documents.Created(**shown, build=documents.Build.model_validate(build))
 
 
-@router.get("", response_model=documents.Environments, responses=NOT_MODIFIED, summary="List, the newest first")
+@router.get("", response_model=documents.Environments, responses=TAGGED, summary="List, the newest first")
 def list_(
     service: TheService,
     search: Search = "",
-    state: EnvironmentState | None = None,
+    state: State = None,
     cursor: Cursor = None,
     limit: Limit = 50,
     if_none_match: IfNoneMatch = None,
@@ -62,13 +79,12 @@ def list_(
     return answer(documents.Environments.model_validate(page), if_none_match)
 
 
-@router.get("/{environment_id}", response_model=documents.Environment, responses=NOT_MODIFIED, summary="Read")
+@router.get("/{environment_id}", response_model=documents.Environment, responses=TAGGED, summary="Read")
 def read(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
-    found = service.environment(environment_id)
-    return answer(documents.Environment.model_validate(found), if_none_match, str(found.revision))
+    return answer_environment(service.environment(environment_id), if_none_match)
 
 
-@router.patch("/{environment_id}", response_model=documents.Environment, summary="Change")
+@router.patch("/{environment_id}", response_model=documents.Environment, responses=CHANGED, summary="Change")
 async def change(
     environment_id: Id, wanted: documents.EnvironmentChange, service: TheService, if_match: IfMatch = None
 ) -> Response:
@@ -77,7 +93,7 @@ async def change(
     if "options" in changes:
         changes["options"] = choices_of(wanted.options)
     changed = await apart(RESOLVING, service.change, environment_id, changes, revision_of(if_match))
-    return answer(documents.Environment.model_validate(changed), None, str(changed.revision))
+    return answer_environment(changed)
 
 
 @router.delete("/{environment_id}", status_code=204, summary="Delete, with its builds and versions")
@@ -89,7 +105,7 @@ def delete(environment_id: Id, service: TheService, if_match: IfMatch = None) ->
 @router.get(
     "/{environment_id}/image",
     response_model=documents.CurrentImage,
-    responses=NOT_MODIFIED,
+    responses=TAGGED,
     summary="The image that a launcher should use now",
 )
 def image(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:

@@ -7,7 +7,22 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from builder import documents
-from builder.api.asking import NOT_MODIFIED, Id, IfNoneMatch, Limit, Number, TheService, answer, answer_file
+from builder.api.asking import (
+    CHANGED,
+    ETAG,
+    NOT_MODIFIED,
+    TAGGED,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    Number,
+    TheService,
+    answer,
+    answer_environment,
+    answer_file,
+    revision_of,
+)
 from builder.formats import Format
 from builder.records import Package
 
@@ -22,7 +37,8 @@ AsFormat = Annotated[
     Format,
     Query(
         description="`json`: as it is kept. `requirements`: for `pip install --require-hashes`. `conda`: an explicit "
-        "list, for conda and rattler. `cyclonedx`: a bill of materials, CycloneDX 1.6."
+        "list, for conda and rattler. `cyclonedx`: a bill of materials, CycloneDX 1.6.",
+        examples=["requirements"],
     ),
 ]
 LOCK: dict[int | str, dict[str, Any]] = {
@@ -36,12 +52,13 @@ LOCK: dict[int | str, dict[str, Any]] = {
                 "example": {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": []},
             },
         },
+        "headers": ETAG,
     },
     **NOT_MODIFIED,
 }
 
 
-@router.get("/versions", response_model=documents.Versions, responses=NOT_MODIFIED, summary="List, the newest first")
+@router.get("/versions", response_model=documents.Versions, responses=TAGGED, summary="List, the newest first")
 def list_(
     environment_id: Id,
     service: TheService,
@@ -53,9 +70,7 @@ def list_(
     return answer(documents.Versions.model_validate(page), if_none_match)
 
 
-@router.get(
-    "/versions/diff", response_model=documents.Difference, responses=NOT_MODIFIED, summary="What changed between two"
-)
+@router.get("/versions/diff", response_model=documents.Difference, responses=TAGGED, summary="What changed between two")
 def diff(
     environment_id: Id,
     service: TheService,
@@ -72,7 +87,7 @@ def diff(
     return answer(document, if_none_match)
 
 
-@router.get("/versions/{number}", response_model=documents.Version, responses=NOT_MODIFIED, summary="Read")
+@router.get("/versions/{number}", response_model=documents.Version, responses=TAGGED, summary="Read")
 def read(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Version.model_validate(service.version(environment_id, number)), if_none_match)
 
@@ -80,7 +95,7 @@ def read(environment_id: Id, number: Number, service: TheService, if_none_match:
 @router.get(
     "/versions/{number}/packages",
     response_model=documents.Packages,
-    responses=NOT_MODIFIED,
+    responses=TAGGED,
     summary="What is actually installed",
 )
 def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
@@ -109,6 +124,7 @@ def lock(
         200: {
             "description": "A file; its name is in `Content-Disposition`.",
             "content": {"text/plain": {"schema": {"type": "string"}, "example": "FROM debian:bookworm-slim\n"}},
+            "headers": ETAG,
         },
         **NOT_MODIFIED,
     },
@@ -122,7 +138,7 @@ def dockerfile(environment_id: Id, number: Number, service: TheService, if_none_
 @router.get(
     "/versions/{number}/provenance",
     response_model=documents.Provenance,
-    responses=NOT_MODIFIED,
+    responses=TAGGED,
     summary="What it was made of, with what, and by which build",
 )
 def provenance(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
@@ -131,22 +147,28 @@ def provenance(environment_id: Id, number: Number, service: TheService, if_none_
     return answer(documents.Provenance.model_validate(found), if_none_match)
 
 
-@router.post("/versions/{number}/use", response_model=documents.Environment, summary="Roll back, or forward")
-def use(environment_id: Id, number: Number, service: TheService) -> Any:
-    """This version is the current one, until a build makes another."""
-    return documents.Environment.model_validate(service.roll_back(environment_id, number))
+@router.post(
+    "/versions/{number}/use",
+    response_model=documents.Environment,
+    responses=CHANGED,
+    summary="Roll back, or forward",
+)
+def use(environment_id: Id, number: Number, service: TheService, if_match: IfMatch = None) -> Response:
+    """This version is the current one until a build succeeds: then it is the one that the build came to, although it
+    may be one that there was. To keep it whatever is built, pin it."""
+    return answer_environment(service.roll_back(environment_id, number, revision_of(if_match)))
 
 
-@router.put("/pin/{number}", response_model=documents.Environment, summary="Pin")
-def pin(environment_id: Id, number: Number, service: TheService) -> Any:
+@router.put("/pin/{number}", response_model=documents.Environment, responses=CHANGED, summary="Pin")
+def pin(environment_id: Id, number: Number, service: TheService, if_match: IfMatch = None) -> Response:
     """This version is the current one, whatever is built."""
-    return documents.Environment.model_validate(service.pin(environment_id, number))
+    return answer_environment(service.pin(environment_id, number, revision_of(if_match)))
 
 
-@router.delete("/pin", response_model=documents.Environment, summary="Unpin")
-def unpin(environment_id: Id, service: TheService) -> Any:
-    """The next new version becomes the current one again."""
-    return documents.Environment.model_validate(service.unpin(environment_id))
+@router.delete("/pin", response_model=documents.Environment, responses=CHANGED, summary="Unpin")
+def unpin(environment_id: Id, service: TheService, if_match: IfMatch = None) -> Response:
+    """What the next build comes to is the current one again."""
+    return answer_environment(service.unpin(environment_id, revision_of(if_match)))
 
 
 def _package(package: Package) -> documents.Package:

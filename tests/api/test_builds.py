@@ -164,8 +164,22 @@ def test_a_log_is_what_its_events_say_and_is_read_in_ranges(service: Running) ->
     assert part.headers["content-range"] == f"bytes 7-11/{len(said)}"
     assert service.http.get(path, headers={"Range": "bytes=-5"}).text == said[-5:]
     assert service.http.get(path, headers={"Range": "bytes=10-"}).text == said[10:]
-    assert service.http.get(path, headers={"Range": f"bytes={len(said)}-"}).status_code == 416
+    beyond = service.http.get(path, headers={"Range": f"bytes={len(said)}-"})
+    assert (beyond.status_code, beyond.json()["code"]) == (416, "request-invalid")
+    assert beyond.headers["content-type"] == "application/problem+json"
+    assert beyond.headers["content-range"] == f"bytes */{len(said)}"
     assert service.http.get(path, headers={"Range": "lines=1-2"}).status_code == 200
+
+
+def test_a_log_that_has_not_grown_is_not_sent_again(service: Running) -> None:
+    service.push("no-such-package\n")
+    build = service.ended(service.create(name="log-again")["build"]["id"])
+    service.push("six\n")
+    path = f"/api/v1/builds/{build['id']}/log"
+    tag = service.http.get(path).headers["etag"]
+    again = service.http.get(path, headers={"If-None-Match": tag})
+    assert (again.status_code, again.text, again.headers["etag"]) == (304, "", tag)
+    assert service.http.get(path, headers={"If-None-Match": '"1"'}).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["", "/log", "/events"])

@@ -189,6 +189,30 @@ def test_a_pinned_version_stays_the_current_one_until_it_is_unpinned(service: Ru
     assert service.get(f"/environments/{environment['id']}")["current_version"] == 2
 
 
+def test_after_a_roll_back_a_rebuild_that_finds_nothing_new_brings_back_what_the_ref_gives(service: Running) -> None:
+    service.push("six\nnumpy\n# rolled back\n")
+    environment = service.built(name="roll-forward")
+    service.push("six\n# rolled back\n")
+    assert service.rebuilt(environment)["version"] == 2
+    service.post(f"/environments/{environment['id']}/versions/1/use", status=200)
+    again = service.rebuilt(environment)
+    service.push("six\n")
+    assert (again["version"], again["new_version"]) == (2, False)
+    assert service.get(f"/environments/{environment['id']}")["current_version"] == 2
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "versions/1/use"), ("PUT", "pin/1"), ("DELETE", "pin")])
+def test_a_version_is_chosen_on_top_of_what_was_seen_only(service: Running, method: str, path: str) -> None:
+    environment = service.built(name=f"chosen-{method}")
+    own = f"/api/v1/environments/{environment['id']}"
+    seen = service.http.get(own).headers["etag"]
+    first = service.http.request(method, f"{own}/{path}", headers={"If-Match": seen})
+    assert first.status_code == 200
+    assert first.headers["etag"] == service.http.get(own).headers["etag"] != seen
+    second = service.http.request(method, f"{own}/{path}", headers={"If-Match": seen})
+    assert (second.status_code, second.json()["code"]) == (412, "revision-stale")
+
+
 def test_a_version_that_there_is_not_cannot_be_used(service: Running) -> None:
     environment = service.built(name="absent")
     assert service.http.post(f"/api/v1/environments/{environment['id']}/versions/7/use").status_code == 404
