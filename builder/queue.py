@@ -26,16 +26,17 @@ from dbos import error as dbos_errors
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from builder.address import parse
 from builder.build import names_registry
 from builder.failures import explain
 from builder.failures.built import DiskFull
-from builder.failures.served import BuilderLost
+from builder.failures.served import BuilderLost, RecordAbsent
 from builder.heartbeat import Heartbeat
 from builder.journal import Journal, JournalTaken, Writer
 from builder.metrics import Metrics
-from builder.records import ENDED, Build, Environment, Outcome, StepTime
+from builder.records import ENDED, Build, Environment, Outcome, Reason, StepTime
 from builder.scratch import clear_all
-from builder.service import Settings, Wish, request_of
+from builder.service import BuildError, Settings, Wish, request_of
 from builder.store import Store, database_failure, summary
 from builder.worker import Order, Runner, outcome_from_json, outcome_to_json
 
@@ -257,13 +258,38 @@ class Queue:
         except SQLAlchemyError as error:  # no reason to lose what was built
             log.warning("what a build's ref came to is not noted", extra={"problem": summary(error)})
 
-    def conclude(self, build_id: str, outcome: Outcome) -> None:
-        """Record what came of a build; a second time changes nothing."""
+    def conclude(self, build_id: str, outcome: Outcome) -> Build | None:
+        """Record what came of a build, None when it is gone; a second time changes nothing."""
         build = self._store.conclude(build_id, outcome)
         if build is None:
             self._journal.forget(build_id)
-            return
+            return None
         self._write_end(build, reused=bool(outcome.built and outcome.built.reused))
+        return build
+
+    def look_again(self, build: Build) -> None:
+        """Build once more where somebody asked for that while a build ran, and its ref has moved on since."""
+        if build.asked_again_by is None or build.commit is None or build.state == "cancelled":
+            return
+        try:
+            if self._has_moved(build):
+                reason: Reason = "as-of" if build.asked.as_of else "asked"
+                again, new = self._store.start_build(build.environment_id, reason, build.asked_again_by, build.asked)
+                if new:
+                    self.put(again)
+        except BuildError as error:
+            if not isinstance(error.failure, RecordAbsent):  # deleted by now
+                raise
+
+    def _has_moved(self, build: Build) -> bool:
+        from builder.repository import open_commit
+
+        order = order_of(replace(build, commit=None), self._store.environment(build.environment_id), self._settings)
+        address = parse(order.request.repository, order.settings, allow_local=order.allow_local)
+        try:
+            return open_commit(address, order.request.ref, order.settings).id != build.commit
+        except BuildError:
+            return True  # where that cannot be told, a build says why
 
     def _write_end(self, build: Build, *, reused: bool) -> None:
         assert build.state in ENDED
@@ -405,4 +431,6 @@ async def _perform(build_id: str) -> dict[str, Any]:
 @DBOS.step(name="conclude", retries_allowed=True, max_attempts=30, interval_seconds=1.0, backoff_rate=1.2)
 async def _conclude(build_id: str, outcome: dict[str, Any]) -> None:
     steps = tuple(StepTime(**step) for step in outcome.get("steps", ()))
-    await _patiently(_queue.conclude, build_id, replace(outcome_from_json(outcome), steps=steps))
+    build = await _patiently(_queue.conclude, build_id, replace(outcome_from_json(outcome), steps=steps))
+    if build:
+        await _patiently(_queue.look_again, build)

@@ -214,6 +214,8 @@ class Build:
     """It made that version."""
     cancelling: bool = False
     """Somebody asked for its end."""
+    asked_again_by: str | None = None
+    """Who asked for it again while it ran: it may have looked at its ref already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ builds = sa.Table(
     sa.Column("outcome", sa.String(200), nullable=False),
     sa.Column("version", sa.Integer),
     sa.Column("cancelling", sa.Boolean, nullable=False),
+    sa.Column("asked_again_by", sa.String(100)),
     sa.Index("builds_of_environment", "environment_id", "id"),
     sa.Index("builds_by_state", "state", "id"),
 )

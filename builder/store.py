@@ -207,15 +207,25 @@ class Store:
     def start_build(self, environment_id: str, reason: Reason, asked_by: str, asked: Asked) -> tuple[Build, bool]:
         """A new build, queued; or the one under way for the same inputs, and False.
 
-        One index of the database decides which of many requests at once is the first.
+        One index of the database decides which of many requests at once is the first. One that runs keeps who
+        asked for it again, as it may have looked at its ref already.
         """
         while True:
             try:
                 with self.writing() as connection:
                     return self._new_build(connection, environment_id, reason, asked_by, asked), True
             except IntegrityError:
-                if found := self._under_way(environment_id, asked):
+                found = self._under_way(environment_id, asked)
+                if found and (found.state == "queued" or self._asked_again(found, asked_by)):
                     return found, False
+
+    def _asked_again(self, build: Build, asked_by: str) -> bool:
+        """False where it has ended by now."""
+        if build.asked_again_by is not None:
+            return True
+        with self.writing() as connection:
+            still = builds.update().where(builds.c.id == build.id, builds.c.state.in_(UNDER_WAY))
+            return bool(connection.execute(still.values(asked_again_by=asked_by)).rowcount)
 
     def _new_build(
         self, connection: sa.Connection, environment_id: str, reason: Reason, asked_by: str, asked: Asked

@@ -73,7 +73,8 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     responses={
         200: {
             "model": documents.Build,
-            "description": "The one under way for the same inputs.",
+            "description": "The one under way for the same inputs. "
+            "Where its ref has moved on when it ends, another follows.",
             "headers": location("builds", documents.EXAMPLE_OTHER_ID),
         },
         201: {"headers": location("builds", documents.EXAMPLE_OTHER_ID)},

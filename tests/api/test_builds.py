@@ -7,6 +7,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from dbos import DBOS
 
 from tests.service import Running
 
@@ -51,6 +52,36 @@ def test_a_rebuild_while_one_is_under_way_is_that_one(service: Running) -> None:
     service.engine.gate.set()
     assert first["id"] == second["id"] != other["id"]
     assert service.ended(first["id"])["state"] == service.ended(other["id"])["state"] == "succeeded"
+
+
+def test_a_commit_that_is_pushed_while_a_build_runs_is_built_where_it_was_asked_for(service: Running) -> None:
+    environment = service.built(name="pushed-meanwhile")
+    path = f"/environments/{environment['id']}/builds"
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    first = service.post(path, {"fresh": True, "asked_by": "ada"})
+    assert service.engine.waiting.wait(10)
+    pushed = service.push("six\nnumpy\n# pushed meanwhile\n")
+    assert service.post(path, {"fresh": True, "asked_by": "bob"}, 200)["id"] == first["id"]
+    service.engine.gate.set()
+    service.until(lambda: len(service.get(path)["items"]) == 3)
+    follows = service.ended(service.get(path)["items"][0]["id"])
+    service.push("six\n")
+    assert (follows["commit"], follows["asked_by"], follows["version"]) == (pushed, "bob", 2)
+    assert service.ended(first["id"])["commit"] != pushed
+
+
+def test_a_build_that_was_asked_for_again_while_nothing_was_pushed_is_the_only_one(service: Running) -> None:
+    environment = service.built(name="nothing-pushed")
+    path = f"/environments/{environment['id']}/builds"
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    build = service.post(path, {"fresh": True})
+    assert service.engine.waiting.wait(10)
+    assert service.post(path, {"fresh": True}, 200)["id"] == build["id"]
+    service.engine.gate.set()
+    service.until(lambda: [w.status for w in DBOS.list_workflows(workflow_ids=[build["id"]])] == ["SUCCESS"])
+    assert len(service.get(path)["items"]) == 2
 
 
 def test_fifty_requests_at_once_to_rebuild_one_environment_make_one_build(service: Running) -> None:
