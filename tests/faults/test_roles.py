@@ -149,7 +149,25 @@ def test_while_postgres_is_away_the_api_says_so_and_builds_wait_for_it(
     postgres.start()
     installation.whole(created.build.id)
     assert installation.api.client.build(created.build.id).state == "succeeded"
-    assert installation.api.client.rebuild(created.id).state in ("queued", "running")
+    again = installation.api.client.rebuild(created.id)
+    installation.whole(again.id)
+    assert installation.api.client.build(again.id).state == "succeeded"
+
+
+def test_a_worker_ends_when_it_is_told_to_although_postgres_is_away(
+    installation: Installation, slow: Callable[[str], Path], postgres: Server
+) -> None:
+    worker = installation.worker()
+    created = installation.api.create(slow(COUNTED))
+    seen_until(installation.api, created.build.id, STAGES["printing"])
+    postgres.stop()
+    try:
+        worker.end()
+    finally:
+        postgres.start()
+    installation.worker()
+    installation.whole(created.build.id)
+    assert installation.api.client.build(created.build.id).state == "succeeded"
 
 
 def test_processes_that_start_at_once_over_an_empty_database_all_start(
