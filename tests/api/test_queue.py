@@ -47,7 +47,7 @@ def test_a_build_that_a_worker_took_in_and_let_go_of_is_gone_on_with(
         own.embedded.queue._take_up()
         assert own.get(f"/builds/{build['id']}")["state"] == "queued"
         own.embedded.queue._take_up()
-    assert own.ended(build["id"])["state"] == "succeeded"
+    own.until(lambda: own.get(f"/builds/{build['id']}")["state"] == "succeeded")
 
 
 def statuses(build_id: str) -> list[str]:
