@@ -198,7 +198,7 @@ def diff(context: click.Context, name: str, before: int, after: int | None, as_j
 @json_option
 @click.pass_context
 def use(context: click.Context, name: str, number: int, as_json: bool) -> None:
-    """Let VERSION be the one in use of the environment NAME, until a build makes another."""
+    """Let VERSION be the one in use of the environment NAME, until a build succeeds."""
     with _client(context, as_json) as client:
         environment = client.use(client.named(name).id, number)
         if as_json:

@@ -73,7 +73,7 @@ def ended(service: Running) -> Build:
     """A build whose end is recorded, and not yet written to its journal."""
     store = service.embedded.store
     environment = store.create_environment(f"ended-{uuid.uuid4().hex}", str(service.repository), None, "", Choices())
-    return store.cancel(store.start_build(environment.id, "asked", "", Asked())[0].id)
+    return store.cancel(store.start_build(environment.id, "asked", "", Asked())[0].id)[0]
 
 
 def test_an_end_that_is_written_after_it_is_recorded_reaches_the_reader(
