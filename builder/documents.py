@@ -182,7 +182,7 @@ class Version(Shown):
     image_id: str = Field(examples=["sha256:" + EXAMPLE_KEY])
     size: int = Field(description="Bytes.", examples=[880_000_000])
     key: str = Field(examples=[EXAMPLE_KEY])
-    lock: str = Field(description="SHA-256 of the lock, or its beginning.", examples=["9c92ceca3791"])
+    lock: str = Field(description="The first 12 digits of its SHA-256, as in the tag.", examples=["9c92ceca3791"])
     commit: str = Field(examples=[EXAMPLE_COMMIT])
     build_id: str = Field(examples=[EXAMPLE_OTHER_ID])
     created_at: datetime
