@@ -239,7 +239,7 @@ def _build(
         reused=bool(before and before.id == image_id),
         reason=_reason(before, image_id, planned.key, lock),
         seconds=time.time() - began,
-        steps=tuple(map(step_time, steps.values())),
+        steps=tuple(map(_step_time, steps.values())),
         warnings=(*planned.plan.warnings, *record.problems),
     )
 
@@ -390,7 +390,7 @@ def _reason(before: Image | None, image_id: str, key: str, lock: str) -> str:
     return "asked for afresh: versions changed"
 
 
-def step_time(step: Step) -> StepTime:
+def _step_time(step: Step) -> StepTime:
     """What is kept of a step that has ended."""
     from builder.records import StepTime
 

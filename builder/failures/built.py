@@ -102,10 +102,11 @@ class NotYetPublished:
     name: str
     specifier: str
     day: str
-    """The last day that counts: 2021-06-01."""
+    """What was published before it counts: "2021-06-01"."""
     newest: str = ""
-    """The newest version that fits, and the day of its publication; "" where the index does not say when that was."""
+    """The newest version that fits."""
     published: str = ""
+    """The day of its publication; both are "" where the index does not say when that was."""
     available: tuple[str, ...] = ()
     """Versions that were there, newest first, at most five."""
     asked: tuple[Line, ...] = ()

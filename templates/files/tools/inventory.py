@@ -36,10 +36,10 @@ def main() -> int:
     trial = subprocess.Popen([sys.executable, "-IB", str(TRIAL)]) if "--try" in sys.argv else None
     request = json.loads(Path("/request/request.json").read_bytes())
     prefix = Path(os.environ["LAUNCHYARD_PREFIX"])
-    wanted = {canonical(name) for name in request["requested_names"]}
+    direct = directly(prefix)
+    wanted = {*map(canonical, request["requested_names"]), *direct}
     conda = conda_packages(prefix)
-    index = index_packages(prefix, {name for record in conda for name in record["provides"]})
-    wanted |= directly(prefix).keys()
+    index = index_packages(prefix, {name for record in conda for name in record["provides"]}, direct)
     listed = sorted(
         (
             {
@@ -67,7 +67,7 @@ def main() -> int:
     return trial.wait() if trial else 0
 
 
-def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
+def index_packages(prefix: Path, conda: set[str], direct: dict[str, str]) -> list[dict]:
     listed = subprocess.run(
         ["/tools/uv", "pip", "list", "--format=json", "--python", str(prefix / "bin" / "python")],
         env={**os.environ, "HOME": "/tmp", "UV_CACHE_DIR": "/cache/uv", "UV_NO_CONFIG": "1"},
@@ -75,7 +75,7 @@ def index_packages(prefix: Path, conda: set[str]) -> list[dict]:
         check=True,
     ).stdout
     found = []
-    own = {name for name, url in directly(prefix).items() if url.startswith("file:")}
+    own = {name for name, url in direct.items() if url.startswith("file:")}
     for package in json.loads(listed):
         name = canonical(package["name"])
         if name in conda or (name == "pip" and not in_lock("pip")):
