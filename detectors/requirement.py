@@ -24,7 +24,7 @@ URL_SCHEMES = ("https", "http", "git+https")
 
 _FORMAT = "a requirement"
 
-_SINGLE_EQUALS = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?=(?!=)")
+_SINGLE_EQUALS = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?=([<>]?)(?!=)")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:.]+\](?::[0-9]+)?")
 
 
@@ -54,7 +54,9 @@ def requirement(text: str, location: Location) -> Requirement:
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
-        problem = "a single = where == is meant" if _SINGLE_EQUALS.match(text) else str(error)
+        slip = _SINGLE_EQUALS.match(text)
+        meant = f"={slip[1]} where {slip[1]}= is meant" if slip and slip[1] else "a single = where == is meant"
+        problem = meant if slip else str(error)
         raise invalid(location, _FORMAT, text, problem) from None
     except RecursionError:
         raise invalid(location, _FORMAT, text, "nested too deep") from None

@@ -262,6 +262,10 @@ def _correction(failure: detected.FileInvalid) -> str:
     match failure.problem:
         case "a single = where == is meant":
             return f"Write {failure.found.replace('=', '==', 1)} in {where}."
+        case "=> where >= is meant":
+            return f"Write {failure.found.replace('=>', '>=', 1)} in {where}."
+        case "=< where <= is meant":
+            return f"Write {failure.found.replace('=<', '<=', 1)} in {where}."
         case "it holds credentials, and everyone can read them":
             return f"Take them out of {where}, and change them: they are in the repository's history."
         case "found character that cannot start any token" if failure.found[:1] in "@`%":

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.failures import explain
 from detectors.failures import FileInvalid, Location
 from detectors.requirement import check_url, requirement
 from tests.detectors.asking import failure_of, survives, within_a_second
@@ -41,6 +42,15 @@ def test_schemes_can_be_narrowed() -> None:
 
 def test_file_address_is_told_the_form_to_write() -> None:
     assert "./path" in failure_of(lambda: check_url("file:///srv/a", HERE)).problem
+
+
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [("numpy=>1.20", "numpy>=1.20"), ("numpy[a] =< 2", "numpy[a] <= 2"), ("numpy=1", "numpy==1")],
+)
+def test_comparison_that_is_written_the_wrong_way_is_told_the_right_one(text: str, edit: str) -> None:
+    failure = failure_of(lambda: requirement(text, HERE))
+    assert explain(failure).fix == (f"Write {edit} in line 3 of requirements.txt.",)
 
 
 def test_requirement_is_read() -> None:
