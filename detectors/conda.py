@@ -107,7 +107,7 @@ class _Environment:
             inputs={
                 "directory": self._layout.project,
                 "channels": channels,
-                "specs": texts,
+                "specs": [text if options.keep_defaults else _without_defaults(text) for text in texts],
                 "pip": list(pip.lines),
                 "variables": self._variables(),
                 "as_of": options.as_of,
@@ -222,6 +222,11 @@ class _Environment:
 
     def _warn(self, code: str, message: str) -> None:
         self._warnings.append(Warned(code, message))
+
+
+def _without_defaults(spec: str) -> str:
+    """A spec that asks for the channel `defaults`, of the channel that is used instead."""
+    return spec if not spec.startswith("defaults::") else f"conda-forge::{spec.removeprefix('defaults::')}"
 
 
 def _check_age(choice: Choice) -> None:

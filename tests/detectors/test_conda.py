@@ -155,6 +155,13 @@ def test_pip_list_is_read_as_requirements() -> None:
     assert result.needs_source
 
 
+def test_spec_of_the_channel_defaults_is_of_the_one_that_is_used_instead() -> None:
+    text = "channels: [defaults]\ndependencies: ['defaults::python=3.9']"
+    assert asked(text).inputs["specs"] == ["conda-forge::python=3.9", "pip"]
+    assert asked(text, keep_defaults=True).inputs["specs"] == ["defaults::python=3.9", "pip"]
+    assert asked(text).requested == ("defaults::python=3.9",)
+
+
 def test_python_comes_with_pip_as_conda_gives_it() -> None:
     assert asked(QUIET + "dependencies: [python=3.9]").inputs["specs"] == ["python=3.9", "pip"]
     assert asked(QUIET + "dependencies: [pip=24, python=3.9]").inputs["specs"] == ["pip=24", "python=3.9"]
