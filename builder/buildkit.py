@@ -18,7 +18,7 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -200,13 +200,8 @@ class _Build:
             self._stop(process, DiskLow(self._current(), free, limits.disk_free))
 
         watch = disk.watched(self._request.watch, limits.disk_free, low) if self._request.watch else None
-        timer = threading.Timer(limits.build_time, expire)
-        timer.start()
-        try:
-            with watch or contextlib.nullcontext():
-                yield
-        finally:
-            timer.cancel()
+        with _after(limits.build_time, expire), watch or contextlib.nullcontext():
+            yield
 
     def _stop(self, process: subprocess.Popen[bytes], why: BuildFailed) -> None:
         if self._stopped is None:
@@ -326,21 +321,34 @@ def _docker_bytes(*arguments: str, timeout: float = COMMAND_TIME) -> bytes:
 def _copied(path: str) -> bytes:
     """A path of a container as a tar. Raises OverflowError where it is larger than MAX_READ."""
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(["docker", "container", "cp", path, "-"], stdout=subprocess.PIPE, stderr=errors)
-        timer = threading.Timer(COMMAND_TIME, process.kill)
-        timer.start()
-        assert process.stdout
-        with process.stdout:
-            archive = process.stdout.read(MAX_READ + 1)
-        timer.cancel()
-        if len(archive) > MAX_READ:
-            process.kill()
-            process.wait()
-            raise OverflowError(f"more than {MAX_READ:,} bytes")
-        if process.wait(COMMAND_TIME):
+        command = ["docker", "container", "cp", path, "-"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+            assert process.stdout
+            try:
+                with _after(COMMAND_TIME, process.kill):
+                    archive = process.stdout.read(MAX_READ + 1)
+                    if len(archive) > MAX_READ:
+                        raise OverflowError(f"more than {MAX_READ:,} bytes")
+                    process.wait()
+            finally:
+                process.kill()
+        if process.returncode:
             errors.seek(0)
-            raise DockerFailed(errors.read().decode(errors="replace").strip())
+            said = errors.read().decode(errors="replace").strip()
+            raise DockerFailed(said or f"docker container cp did not end within {COMMAND_TIME} s")
     return archive
+
+
+@contextlib.contextmanager
+def _after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Act when the block takes longer."""
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True  # a process that is interrupted does not wait for it
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _unavailable(failed: DockerFailed) -> EngineUnavailable:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import tracemalloc
 import uuid
@@ -73,6 +76,30 @@ def test_progress_without_an_end_takes_no_memory() -> None:
     assert peak < 5 * MAX_PROGRESS
     assert [len(value) for value in values] == [KEPT_REST]
     assert values[-1].endswith("the end")
+
+
+HANGING = """#!/bin/sh
+[ $2 = cp ] || exit 0
+exec 3>"$0.said"
+echo reading >&3
+exec sleep 60
+"""
+
+
+def test_a_process_that_is_interrupted_while_it_reads_from_an_image_ends_at_once(tmp_path: Path) -> None:
+    docker, said = tmp_path / "docker", tmp_path / "docker.said"
+    docker.write_text(HANGING)
+    docker.chmod(0o755)
+    os.mkfifo(said)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from builder.buildkit import BuildKit; BuildKit().read('image', '/')"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with said.open() as reading:
+        assert reading.readline() == "reading\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == -signal.SIGINT
+        assert reading.read() == "", "what it ran has ended as well"
 
 
 @pytest.mark.engine

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,14 @@ class Process:
         self.process.wait(30)
         self.process.stdout.close()
 
+    def remains(self) -> list[str]:
+        """What there still is of its builds: the commands of processes, and files."""
+        commands = []
+        for process in self.workers():
+            with suppress(OSError):
+                commands.append(Path(f"/proc/{process}/cmdline").read_text().replace("\0", " "))
+        return commands + [str(path) for path in self.leftovers()]
+
     def workers(self) -> list[int]:
         """Processes of builds: of this service, or left behind by it."""
         return [p for p in _processes(f"TMPDIR={self.directory / 'state' / 'service' / 'scratch'}/")]
@@ -106,6 +115,15 @@ def until(what: Callable[[], bool], seconds: float = 30.0) -> float:
         assert time.monotonic() - began < seconds
         pause.wait(0.05)
     return time.monotonic() - began
+
+
+def vanish(remains: Callable[[], list[str]], seconds: float = 30.0) -> None:
+    """Wait until nothing remains."""
+    began = time.monotonic()
+    pause = threading.Event()
+    while left := remains():
+        assert time.monotonic() - began < seconds, left
+        pause.wait(0.05)
 
 
 Start = Callable[..., Process]

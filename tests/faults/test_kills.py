@@ -18,7 +18,7 @@ from builder.buildkit import BuildKit
 from builder.client import Event, ServiceProblem
 from builder.documents import NewEnvironment
 from builder.identity import LABEL
-from tests.faults.conftest import Process, Start, until
+from tests.faults.conftest import Process, Start, until, vanish
 
 pytestmark = pytest.mark.engine
 
@@ -91,7 +91,7 @@ def test_after_the_service_is_killed_in_a_build_it_ends_once_with_its_log_whole(
     assert log == "".join(event.content["text"] for event in every if event.type == "log")
     assert all(f"counted {n}\n" in log for n in range(1, 41))
     assert len(list(served.client.environments())) == 1
-    until(lambda: not served.workers() and not served.leftovers())
+    vanish(served.remains)
 
 
 def test_a_service_that_is_ended_in_a_build_goes_on_with_it_when_it_starts_again(
@@ -119,7 +119,7 @@ def test_a_build_whose_own_process_is_killed_says_so_and_leaves_nothing(
     build = served.client.build(created.build.id)
     assert build.state == "failed" and build.explanation
     assert build.explanation.code == "builder-lost" and "signal 9" in build.explanation.seen
-    until(lambda: not served.workers() and not served.leftovers())
+    vanish(served.remains)
     assert containers() <= before
 
 
@@ -155,7 +155,7 @@ def test_a_build_is_cancelled_within_three_seconds_while_a_registry_does_not_ans
 def _cancelled(served: Process, build_id: str) -> None:
     served.client.cancel(build_id)
     assert until(lambda: served.client.build(build_id).state == "cancelled") < 3
-    until(lambda: not served.workers() and not served.leftovers())
+    vanish(served.remains)
 
 
 def test_a_build_that_is_cancelled_ends_within_three_seconds_and_leaves_nothing(

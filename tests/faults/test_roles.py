@@ -17,7 +17,7 @@ from builder.buildkit import BuildKit
 from builder.client import Event, ServiceProblem
 from builder.store import LEASE, Store
 from tests import servers
-from tests.faults.conftest import Process, until
+from tests.faults.conftest import Process, until, vanish
 from tests.faults.test_kills import COUNTED, STAGES, seen_until
 from tests.servers import Server
 
@@ -86,7 +86,7 @@ def test_a_build_of_a_worker_that_never_comes_back_is_taken_over(
     assert installation.api.client.build(created.build.id).state == "succeeded"
     assert every[: len(seen)] == seen
     assert all(f"counted {n}\n" in installation.api.client.log(created.build.id) for n in range(1, 41))
-    until(lambda: not other.workers() and not other.leftovers())
+    vanish(other.remains)
 
 
 def test_after_all_of_it_is_killed_at_once_every_build_ends(
