@@ -104,8 +104,7 @@ class ProcessRunner:
             scratch.rmdir()
             raise
         assert process.stdin and process.stderr
-        with contextlib.suppress(ProcessLookupError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+        _stand_back(process.pid)
         process.stdin.write(pickle.dumps(order))
         asking = True
 
@@ -123,6 +122,14 @@ class ProcessRunner:
             asking = False
             stopping.cancel()
             await _end(process, following, scratch)
+
+
+def _stand_back(process_id: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process_id, NICE)
+    # Where Linux shares the processor between sessions, that counts within one alone: see sched(7), autogroup.
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process_id}/autogroup").write_text(str(NICE))
 
 
 async def _follow(process: asyncio.subprocess.Process, emit: Emit) -> Outcome:
