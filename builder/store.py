@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic_core import from_json
@@ -76,6 +76,49 @@ _BUILDS = sa.select(
     .label("new_version"),
 )
 """Builds as they are shown: with whether they made their version, which only the version knows."""
+
+# To make a statement takes longer than to run it: those that are asked all the time are made once.
+_ENVIRONMENT = sa.select(environments).where(environments.c.id == sa.bindparam("id"))
+_ENVIRONMENT_HELD = _ENVIRONMENT.with_for_update()
+_BUILD = _BUILDS.where(builds.c.id == sa.bindparam("id"))
+_CANCELLING = sa.select(builds.c.cancelling).where(builds.c.id == sa.bindparam("id"))
+_TOUCH = (
+    environments.update()
+    .where(environments.c.id == sa.bindparam("touched"))
+    .values(revision=environments.c.revision + 1)
+)
+_OF_TURNS = sa.select(sa.func.max(builds.c.turn)).join(environments).where(builds.c.state.in_(UNDER_WAY))
+_TURNS = sa.select(
+    _OF_TURNS.where(environments.c.owner == sa.bindparam("owner")).scalar_subquery(),
+    _OF_TURNS.where(builds.c.state == "running").scalar_subquery(),
+)
+
+
+@cache
+def _environments(on: bool, *given: Literal["search", "state"]) -> sa.Select[Any]:
+    """A page of those of which all that is given holds: the first one, or, `on`, another."""
+    holds = {
+        "search": environments.c.found_by.like(sa.bindparam("search"), escape="/"),
+        "state": environments.c.state == sa.bindparam("state"),
+    }
+    return _paged(sa.select(environments).where(*(holds[name] for name in given)), environments.c.id, on)
+
+
+@cache
+def _builds(on: bool, *given: Literal["environment_id", "state"]) -> sa.Select[Any]:
+    return _paged(_BUILDS.where(*(builds.c[name] == sa.bindparam(name) for name in given)), builds.c.id, on)
+
+
+@cache
+def _versions(on: bool) -> sa.Select[Any]:
+    of_one = sa.select(*_columns()).where(versions.c.environment_id == sa.bindparam("environment_id"))
+    return _paged(of_one, versions.c.number, on)
+
+
+def _paged(query: sa.Select[Any], key: sa.Column[Any], on: bool) -> sa.Select[Any]:
+    behind = query.where(key < sa.bindparam("after")) if on else query
+    return behind.order_by(key.desc()).limit(sa.bindparam("limit"))
+
 
 OWN = Schema(Path(__file__).parent / "migrations", "alembic_version")
 
@@ -159,7 +202,7 @@ class Store:
 
     def environment(self, id: str) -> Environment:
         with self._reading() as connection:
-            return _environment(self._row(connection, environments, "environment", id))
+            return _environment(only_row(connection, _ENVIRONMENT, "environment", id))
 
     def environment_named(self, name: str) -> Environment:
         with self._reading() as connection:
@@ -170,12 +213,9 @@ class Store:
         self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Environment]:
         """The newest first; `search` looks in names and repositories."""
-        query = sa.select(environments)
-        if search:
-            query = query.where(environments.c.found_by.contains(search.lower(), autoescape=True))
-        if state:
-            query = query.where(environments.c.state == state)
-        rows, following = self._page(query, environments.c.id, after, limit)
+        looked_for = re.sub(r"[%_/]", r"/\g<0>", search.lower())
+        given = _given(search=search and f"%{looked_for}%", state=state)
+        rows, following = self._page(_environments(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_environment, rows)), following)
 
     def change_environment(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
@@ -230,11 +270,11 @@ class Store:
     def _new_build(
         self, connection: sa.Connection, environment_id: str, reason: Reason, asked_by: str, asked: Asked
     ) -> Build:
-        environment = _environment(self._row(connection, environments, "environment", environment_id, lock=True))
+        environment = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", environment_id))
         turn = _next_turn(connection, environment.owner)
         build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
         row = {name: value for name, value in asdict(build).items() if name in builds.c}
-        connection.execute(builds.insert().values(**row, inputs=_inputs(environment, asked)))
+        connection.execute(builds.insert(), {**row, "inputs": _inputs(environment, asked)})
         _touch(connection, environment_id, state="building")
         return build
 
@@ -251,7 +291,7 @@ class Store:
 
     def build(self, id: str) -> Build:
         with self._reading() as connection:
-            return _build(only_row(connection, _BUILDS.where(builds.c.id == id), "build", id))
+            return _build(only_row(connection, _BUILD, "build", id))
 
     def builds(
         self,
@@ -262,12 +302,8 @@ class Store:
         limit: int = 50,
     ) -> Page[Build]:
         """The newest first."""
-        query = _BUILDS
-        if environment_id:
-            query = query.where(builds.c.environment_id == environment_id)
-        if state:
-            query = query.where(builds.c.state == state)
-        rows, following = self._page(query, builds.c.id, after, limit)
+        given = _given(environment_id=environment_id, state=state)
+        rows, following = self._page(_builds(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_build, rows)), following)
 
     def under_way(self) -> tuple[Build, ...]:
@@ -324,7 +360,7 @@ class Store:
     def is_cancelling(self, id: str) -> bool:
         """Whether a build is to end: it was cancelled, or its environment is gone."""
         with self._reading() as connection:
-            found = connection.scalar(sa.select(builds.c.cancelling).where(builds.c.id == id))
+            found = connection.scalar(_CANCELLING, {"id": id})
         return found is None or bool(found)
 
     def conclude(self, id: str, outcome: Outcome) -> Build | None:
@@ -401,8 +437,9 @@ class Store:
     def versions(self, environment_id: str, *, after: str | None = None, limit: int = 50) -> Page[Version]:
         """The newest first, without what is in them and how they were made."""
         self.environment(environment_id)
-        query = sa.select(*_columns()).where(versions.c.environment_id == environment_id)
-        rows, following = self._page(query, versions.c.number, after, limit)
+        on = None if after is None else int(after)
+        given = {"environment_id": environment_id}
+        rows, following = self._page(_versions(on is not None), "number", on, limit, given)
         return Page(tuple(map(_version, rows)), following)
 
     def version(self, environment_id: str, number: int, *parts: VersionPart) -> Version:
@@ -505,33 +542,33 @@ class Store:
             with connection.begin():
                 yield connection
 
-    def _row(
-        self, connection: sa.Connection, table: sa.Table, what: str, id: str, *, lock: bool = False
-    ) -> sa.RowMapping:
-        return only_row(connection, sa.select(table).where(table.c.id == id), what, id, lock=lock)
-
     def _at_revision(self, connection: sa.Connection, id: str, revision: int | None) -> Environment:
-        found = _environment(self._row(connection, environments, "environment", id, lock=True))
+        found = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", id))
         if revision is not None and found.revision != revision:
             raise BuildError(RevisionStale(found.name))
         return found
 
     def _page(
-        self, query: sa.Select[Any], key: sa.Column[Any], after: str | None, limit: int
-    ) -> tuple[list[sa.RowMapping], str | None]:
+        self, paged: sa.Select[Any], key: str, after: str | int | None, limit: int, given: Mapping[str, str]
+    ) -> tuple[list[dict[str, Any]], str | None]:
         limit = max(1, min(limit, MAX_PAGE))
-        if after is not None:
-            query = query.where(key < (int(after) if isinstance(key.type, sa.Integer) else after))
+        on = {} if after is None else {"after": after}
         with self._reading() as connection:
-            rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
-        return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
+            found = connection.execute(paged, {**given, **on, "limit": limit + 1})
+            names = tuple(found.keys())
+            rows = [dict(zip(names, row, strict=True)) for row in found.all()]
+        return rows[:limit], str(rows[limit - 1][key]) if len(rows) > limit else None
+
+
+def _given(**values: str | None) -> dict[Any, str]:
+    return {name: value for name, value in values.items() if value}
 
 
 def only_row(
     connection: sa.Connection, query: sa.Select[Any], what: str, id: str, *, lock: bool = False
 ) -> sa.RowMapping:
-    """What a query finds one of at the most. Raises BuildError(RecordAbsent)."""
-    found = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    """What a query finds one of at the most, by its parameter `id` if it has one. Raises BuildError(RecordAbsent)."""
+    found = connection.execute(query.with_for_update() if lock else query, {"id": id}).mappings().first()
     if found is None:
         raise BuildError(RecordAbsent(what, id))
     return found
@@ -597,11 +634,7 @@ def _held(connection: sa.Connection, build_id: str) -> tuple[Environment, Build]
 
 
 def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:
-    connection.execute(
-        environments.update()
-        .where(environments.c.id == id)
-        .values(revision=environments.c.revision + 1, updated_at=_now(), **changes)
-    )
+    connection.execute(_TOUCH, {"touched": id, "updated_at": _now(), **changes})
 
 
 def _state_after(
@@ -620,9 +653,7 @@ def _next_turn(connection: sa.Connection, owner: str) -> int:
 
     Self-clocked fair queueing, where each build weighs the same: https://doi.org/10.1109/INFCOM.1994.337677
     """
-    under_way = sa.select(sa.func.max(builds.c.turn)).join(environments).where(builds.c.state.in_(UNDER_WAY))
-    own = connection.scalar(under_way.where(environments.c.owner == owner))
-    now = connection.scalar(under_way.where(builds.c.state == "running"))
+    own, now = connection.execute(_TURNS, {"owner": owner}).one()
     return max(own or 0, now or 0) + 1
 
 
@@ -644,23 +675,25 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _environment(row: sa.RowMapping) -> Environment:
+def _environment(row: Mapping[Any, Any]) -> Environment:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row["options"].items()}
     values = {name: value for name, value in row.items() if name != "found_by"}
     return Environment(**{**values, "options": Choices(**options)})
 
 
-def _build(row: sa.RowMapping) -> Build:
-    values = {name: value for name, value in row.items() if name != "inputs"}
-    steps = tuple(StepTime(**step) for step in values["steps"])
-    return Build(**{**values, "asked": Asked(**values["asked"]), "steps": steps})
+def _build(row: Mapping[Any, Any]) -> Build:
+    values = dict(row)
+    values.pop("inputs", None)
+    values["asked"] = Asked(**values["asked"])
+    values["steps"] = tuple([StepTime(**step) for step in values["steps"]])
+    return Build(**values)
 
 
 def _columns(*parts: VersionPart) -> list[sa.Column[Any]]:
     return [column for column in versions.c if column.name in parts or not isinstance(column.type, sa.JSON)]
 
 
-def _version(row: sa.RowMapping) -> Version:
+def _version(row: Mapping[Any, Any]) -> Version:
     read: dict[str, Callable[[Mapping[str, Any]], Any]] = {
         "inventory": Inventory.from_json, "locked": Lock.from_json, "provenance": Provenance.from_json,
     }  # fmt: skip
