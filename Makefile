@@ -5,7 +5,7 @@ REF ?=
 VENV := .venv/bin
 export PATH := $(CURDIR)/$(VENV):$(PATH)
 
-.PHONY: help setup engine bases run test test-without-engine test-fast fuzz failures lint browser golden locks pictures bench bench-service
+.PHONY: help setup engine bases run test test-without-engine test-images test-services test-fast fuzz failures lint browser golden locks pictures bench bench-service
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -27,12 +27,17 @@ engine:          ## a Docker engine that answers, and base images
 run: setup engine ## the build service on loopback; with REPO (and REF; or REPO=example), a session of that repository
 	$(if $(REPO),launchyard run $(if $(filter example,$(REPO)),$$(fixtures/example),$(REPO)) $(if $(REF),--ref $(REF)),launchyard serve)
 
-test:            ## everything; what needs no engine runs while the engine and the base images are made
-	$(MAKE) --jobs=2 test-without-engine bases
-	pytest -m "engine or browser"
+test: setup      ## everything, two at a time; what needs no engine runs while the engine and the base images are made
+	$(MAKE) --jobs=2 --output-sync=target test-images test-services
 
 test-without-engine: lint
 	LAUNCHYARD_CONFIG=/dev/null pytest -m "not engine and not browser"
+
+test-images: bases test-without-engine
+	pytest -m "engine or browser" tests/images
+
+test-services: bases
+	pytest -m "engine or browser" --ignore=tests/images
 
 bases: engine
 	$(MAKE) browser

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,15 +75,20 @@ def make_repository(tmp_path: Path) -> MakeRepository:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[BuildKit]:
-    """The real engine; images that tests have made are removed at the end, what stands under them stays.
+    """The real engine; images that tests have made are removed when the last who run tests end, what stands under
+    them stays.
 
     Tests that need one fail where none answers: `make engine` starts one.
     """
     engine = BuildKit()
     engine.inspect("launchyard-nothing")
-    yield engine
-    ours = [tag for image in engine.images(LABEL + "key") for tag in image.tags if tag.startswith(f"{PREFIX}/")]
-    engine.remove(ours)
+    with Path(tempfile.gettempdir(), f"{PREFIX}.lock").open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield engine
+        with suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = [tag for image in engine.images(LABEL + "key") for tag in image.tags if tag.startswith(f"{PREFIX}/")]
+            engine.remove(ours)
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ import pytest
 from builder import prune
 from builder.settings import load
 from tests.conftest import MakeRepository, commit
+from tests.containers import of_builds
 
 pytestmark = pytest.mark.engine
 
@@ -166,7 +167,7 @@ def test_build_that_is_stopped_leaves_nothing_half_made(
     repository = make_repository(
         {"requirements.txt": "six==1.16.0\n", "postBuild": f"#!/bin/sh\nexec sleep {marker}\n"}
     )
-    containers = all_containers()
+    containers = of_builds()
     process = launchyard.start("build", repository, "--frontend", "none")
     assert eventually(lambda: sleeping(marker) or process.poll() is not None)
     assert process.poll() is None, process.communicate()
@@ -178,11 +179,8 @@ def test_build_that_is_stopped_leaves_nothing_half_made(
     assert eventually(lambda: not sleeping(marker))
     assert list(launchyard.temporary.iterdir()) == []
     assert tags(repository) == ""
-    assert all_containers() <= containers
-
-
-def all_containers() -> set[str]:
-    return set(docker("container", "ls", "--all", "--quiet").split())
+    left = of_builds() - containers
+    assert eventually(lambda: not left & of_builds())
 
 
 def sleeping(marker: str) -> bool:
