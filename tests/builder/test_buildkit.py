@@ -85,6 +85,13 @@ echo reading >&3
 exec sleep 60
 """
 
+READING = """
+import signal
+from builder.buildkit import BuildKit
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells take from what runs in the background
+BuildKit().read("image", "/")
+"""
+
 
 def test_a_process_that_is_interrupted_while_it_reads_from_an_image_ends_at_once(tmp_path: Path) -> None:
     docker, said = tmp_path / "docker", tmp_path / "docker.said"
@@ -92,7 +99,7 @@ def test_a_process_that_is_interrupted_while_it_reads_from_an_image_ends_at_once
     docker.chmod(0o755)
     os.mkfifo(said)
     process = subprocess.Popen(
-        [sys.executable, "-c", "from builder.buildkit import BuildKit; BuildKit().read('image', '/')"],
+        [sys.executable, "-c", READING],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     with said.open() as reading:
