@@ -32,11 +32,13 @@ RUN --mount=type=secret,id=settings --mount=type=secret,id=certificates \
     sh /run/with-settings /uv/bin/uv pip install -q --compile-bytecode \
       --require-hashes --constraint requirements.lock --requirement pyproject.toml
 COPY . .
+# Django is asked for by django-htmx, of which nothing is imported.
 RUN --mount=type=secret,id=settings --mount=type=secret,id=certificates \
     --mount=type=bind,source=templates/files/tools/with-settings,target=/run/with-settings \
     sh /run/with-settings /uv/bin/uv build -q --wheel --python /usr/bin/python3 \
       --require-hashes --build-constraint requirements.lock && \
     /uv/bin/uv pip install -q --compile-bytecode --no-deps dist/*.whl && \
+    /uv/bin/uv pip uninstall -q django && \
     rm /opt/launchyard/.lock
 
 FROM system

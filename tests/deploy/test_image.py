@@ -106,7 +106,7 @@ def test_the_image_is_small_and_keeps_nothing_that_its_build_was_given(image: st
 def test_the_image_has_what_the_service_needs_and_no_more(image: str) -> None:
     listed = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))"
     names = docker("run", "--rm", "--entrypoint=python", image, "-c", listed).split()
-    assert "launchyard" in names and not {"pytest", "playwright", "uv", "hatchling", "pip"} & {*names}
+    assert "launchyard" in names and not {"pytest", "playwright", "uv", "hatchling", "pip", "Django"} & {*names}
 
 
 def test_it_runs_as_a_user_without_privileges_that_reaches_the_engine(deployed: Deployed) -> None:
