@@ -278,8 +278,10 @@ def _failure(failed: DockerFailed, request: SessionRequest) -> object:
     if re.search(r"no such image|unable to find image|pull access denied", said, re.IGNORECASE):
         return ImageAbsent(request.image)
     if found := re.search(r"bind source path does not exist: (.+)", said):
-        gone = next((name for name, path in request.data.items() if str(path) == found[1].strip()), "")
-        return DataGone(gone, found[1].strip()) if gone else EngineUnavailable(said[:500])
+        path = found[1].strip()
+        same = (path, path.removesuffix("."))  # docker before 28 makes a sentence of it
+        gone = next((DataGone(name, str(data)) for name, data in request.data.items() if str(data) in same), None)
+        return gone or EngineUnavailable(said[:500])
     # Docker where it has no driver for GPUs; NVIDIA's where it has too few: https://github.com/NVIDIA/nvidia-docker/issues/1283
     if request.resources.gpus and re.search(r"capabilities: \[\[gpu|nvidia-container-cli: device error", said):
         return GpusAbsent(request.resources.gpus, said[:500])
