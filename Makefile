@@ -27,7 +27,7 @@ engine:          ## a Docker engine that answers, and base images
 run: setup engine ## the build service on loopback; with REPO (and REF; or REPO=example), a session of that repository
 	$(if $(REPO),launchyard run $(if $(filter example,$(REPO)),$$(fixtures/example),$(REPO)) $(if $(REF),--ref $(REF)),launchyard serve)
 
-test: setup      ## everything, two at a time; what needs no engine runs while the engine and the base images are made
+test:            ## everything, two at a time; what needs no engine runs while the engine and the base images are made
 	$(MAKE) --jobs=2 --output-sync=target test-images test-services
 
 test-without-engine: lint
@@ -36,7 +36,7 @@ test-without-engine: lint
 test-images: bases test-without-engine
 	pytest -m "engine or browser" tests/images
 
-test-services: bases
+test-services: setup bases
 	pytest -m "engine or browser" --ignore=tests/images
 
 bases: engine
