@@ -107,23 +107,19 @@ def _processes(wanted: str) -> Iterator[int]:
             yield int(process.name)
 
 
-def until(what: Callable[[], bool], seconds: float = 30.0) -> float:
-    """Wait for something that nothing tells of; how many seconds it took."""
+def until(what: Callable[[], bool], seconds: float = 30.0, seen: Callable[[], object] = lambda: "") -> float:
+    """Wait for something that nothing tells of; how many seconds it took. What is `seen` says why it did not happen."""
     began = time.monotonic()
     pause = threading.Event()
     while not what():
-        assert time.monotonic() - began < seconds
+        assert time.monotonic() - began < seconds, seen()
         pause.wait(0.05)
     return time.monotonic() - began
 
 
-def vanish(remains: Callable[[], list[str]], seconds: float = 30.0) -> None:
+def vanish(remains: Callable[[], list[str]]) -> None:
     """Wait until nothing remains."""
-    began = time.monotonic()
-    pause = threading.Event()
-    while left := remains():
-        assert time.monotonic() - began < seconds, left
-        pause.wait(0.05)
+    until(lambda: not remains(), seen=remains)
 
 
 Start = Callable[..., Process]
