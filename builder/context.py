@@ -28,8 +28,6 @@ REFERENCE = re.compile(r"[a-z0-9][a-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 MAX_FILES = 100_000
 """Of a repository, in one context; Linux has some 90,000. A tree of a few objects can stand for endless ones."""
 
-_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2")
-
 Content = bytes | Entry
 """Bytes made here, or an entry of the repository, which is read when the context is written."""
 
@@ -112,7 +110,6 @@ def environment(plan: Plan, frontend: str, source: Source, settings: Settings) -
         conda_base=reference(settings.bases.conda),
         as_of=_instant(plan.inputs.get("as_of")),
         cache_id="launchyard",
-        installs_files=bool(plan.trees) or any(file.path.endswith(_ARCHIVES) for file in plan.files),
     )
     return Context(dockerfile, dict(_files(plan, frontend, source, settings)))
 

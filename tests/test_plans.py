@@ -162,6 +162,6 @@ def test_no_step_takes_what_one_of_another_owner_made_from_a_cache(dockerfile: P
         for step in re.findall(r"^RUN (?:.*\\\n)*.*", stage, flags=re.MULTILINE):
             if "--mount=type=cache" in step:
                 steps += 1
-                # The stage `fetch` leaves a word of its owner, which each of these is given.
-                assert name in apart or "--mount=type=bind,from=fetch,source=/made/fetched" in step, step
+                # The stage `lock` leaves a word of its owner, which each of these is given.
+                assert name in apart or "--mount=type=bind,from=lock,source=/made/fetched" in step, step
     assert steps >= 7

@@ -40,7 +40,7 @@ def lines(*events: Step | Log) -> list[str]:
 def test_each_finished_stage_is_one_line() -> None:
     assert lines(*BUILD) == [
         "cached  preparing Python",
-        "2.5 s  deciding versions",
+        "2.5 s  deciding versions and fetching packages",
         "2.5 s  installing packages",
         "0.8 s  keeping the image",
     ]
@@ -51,7 +51,8 @@ def test_step_that_is_reported_twice_is_told_once() -> None:
 
 
 def test_failed_step_is_told_at_once() -> None:
-    assert lines(Step("[lock 1/3] RUN lock", 100, 101, error="exit code: 1")) == ["failed  deciding versions"]
+    failed = Step("[lock 1/3] RUN lock", 100, 101, error="exit code: 1")
+    assert lines(failed) == ["failed  deciding versions and fetching packages"]
 
 
 def test_copy_that_takes_long_is_told() -> None:

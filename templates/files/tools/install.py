@@ -1,7 +1,8 @@
 """Install exactly the lock, in steps that are layers of their own.
 
 prepare   an environment with pip in it at $LAUNCHYARD_PREFIX, and at /tags the wheels' tags that it takes
-fetch     wheels of the lock into uv's cache; what has no wheel is built, into /made/built
+fetch     wheels of the lock into uv's cache
+build     what has no wheel, built into /made/built
 package   the repository's own package, built into /made/built
 group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
 
@@ -69,21 +70,12 @@ def ask(command: list[str]) -> str:
 
 
 def fetch() -> int:
-    import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
-
-    BUILT.mkdir(parents=True)
     again, owner = os.environ.get("FETCH", ""), os.environ.get("OWNER", "")
     FETCHING.mkdir()
     (FETCHING / f"time{again}-{owner}").touch()  # a group of another owner's is of another's cache
     for_it = installer()
     for lock in sorted(Path("/made/lock/groups").glob("*/*.toml")):
         fetch_wheels(lock, for_it, again.startswith("all"))
-    lock = Path("/made/lock/built/pylock.toml")
-    if lock.exists():
-        if Path("/source").exists():  # builds write beside what they build, at the path that the lock names
-            shutil.copytree("/source", "/work", symlinks=True)
-            os.environ |= tags.versions(Path("/work"))
-        build("-r", str(lock))
     return 0
 
 
@@ -107,6 +99,21 @@ def fetch_wheels(lock: Path, for_it: bytes, all_of_it: bool) -> None:
     FETCHED.mkdir(parents=True, exist_ok=True)
     for marker in missing:
         marker.touch()
+
+
+def build_locked() -> int:
+    import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
+
+    BUILT.mkdir(parents=True)
+    lock = Path("/made/lock/built/pylock.toml")
+    if lock.exists():
+        # Builds write beside what they build, at the path that the lock names.
+        for files in filter(Path.exists, (Path("/source"), lock.with_name("files"))):
+            shutil.copytree(files, "/work", symlinks=True, dirs_exist_ok=True)
+        if Path("/work").exists():
+            os.environ |= tags.versions(Path("/work"))
+        build("-r", str(lock))
+    return 0
 
 
 def package() -> int:
@@ -168,4 +175,5 @@ def run(*command: str, failure: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit({"prepare": prepare, "fetch": fetch, "package": package, "group": group}[sys.argv[1]]())
+    steps = {"prepare": prepare, "fetch": fetch, "build": build_locked, "package": package, "group": group}
+    sys.exit(steps[sys.argv[1]]())

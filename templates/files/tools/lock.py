@@ -4,6 +4,7 @@
 /made/lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
 /made/lock/problems.json      what could not be done and does not stop the build: [[code, message], ...]
 /made/lock/groups, built, record  the same, as groups.py sorts it
+/made/lock/built/files        the repository's own archives that are among what is built, at their paths below /work
 /made/lock/channel_alias      the address below which conda's channels are named, without credentials
 
 Strategies: pip, poetry, project; and conda for the pip section of an environment.yml, whose conda
@@ -61,7 +62,19 @@ def main() -> int:
     (LOCK / "problems.json").write_text(json.dumps(problems))
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
     groups.sort(LOCK, set(installed()) if request["strategy"] == "conda" else set())
+    keep_archives(LOCK / groups.BUILT)
     return 0
+
+
+def keep_archives(built: Path) -> None:
+    """What is built waits for these files alone, and not for all that was read to decide."""
+    lock, work = built / "pylock.toml", Path("/work")
+    for package in tomllib.loads(lock.read_text())["packages"] if lock.exists() else ():
+        for path in (Path(file["path"]) for file in groups.files(package) if "path" in file):
+            if path.is_relative_to(work):
+                kept = built / "files" / path.relative_to(work)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, kept)
 
 
 def withdrawn(said: str) -> list[tuple[str, str]]:
