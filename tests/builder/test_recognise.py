@@ -39,6 +39,7 @@ from detectors.plan import Options
 from detectors.source import MappingSource
 
 STEP = "[lock 1/1] RUN lock.py"
+DECIDING = "deciding versions and fetching packages"
 FAILED = Path(__file__).parent / "failed"
 """Ends of real builds: uv 0.13 on Debian 12 and Python 3.10, in what a build stage has; noise left out."""
 
@@ -56,7 +57,7 @@ NOT_STARTED = "runc run failed: unable to start container process: read init-p: 
 
 def test_a_step_that_the_engine_could_not_start_is_no_fault_of_the_repository() -> None:
     found = failure(NOT_STARTED)
-    assert found == StepNotStarted("deciding versions", NOT_STARTED)
+    assert found == StepNotStarted(DECIDING, NOT_STARTED)
     assert explain(found).blame is Blame.OUTSIDE
 
 
@@ -478,7 +479,7 @@ class TestPoetry:
 class TestHostileWords:
     def test_escapes_and_control_characters_are_taken_out(self) -> None:
         found = failure("one \x1b[31mred\x1b[0m \x1b]0;title\x07 \x00\x08two")
-        assert found == StepFailed("deciding versions", 1, ("one red  two",))
+        assert found == StepFailed(DECIDING, 1, ("one red  two",))
 
     def test_an_answer_of_the_index_that_is_none_says_nothing(self) -> None:
         said = "ERROR: Could not find a version that satisfies the requirement six==99 (from versions: 1.16.0)"
@@ -544,16 +545,14 @@ class TestMachine:
         assert isinstance(found, IndexUnreachable)
 
     def test_a_full_disk_is_no_fault_of_the_repository(self) -> None:
-        assert failure("write: No space left on device") == DiskFull(
-            "deciding versions", said="write: No space left on device"
-        )
+        assert failure("write: No space left on device") == DiskFull(DECIDING, said="write: No space left on device")
 
     def test_a_killed_step_was_out_of_memory(self) -> None:
-        assert failure(message="did not complete successfully: exit code: 137") == OutOfMemory("deciding versions")
+        assert failure(message="did not complete successfully: exit code: 137") == OutOfMemory(DECIDING)
 
     def test_a_step_over_its_time_names_the_setting(self) -> None:
         found = recognise(BuildTimeout(STEP, "timed out"), python="3.10", timeout=60)
-        assert found == TimeExceeded("deciding versions", 60, "limits.build_time")
+        assert found == TimeExceeded(DECIDING, 60, "limits.build_time")
 
 
 def test_a_conflict_of_condas_names_both_sides() -> None:
@@ -570,7 +569,7 @@ def test_a_conflict_of_condas_names_both_sides() -> None:
 
 def test_an_unknown_failure_shows_the_last_lines_as_they_were() -> None:
     found = failure("one", "", "two", message="did not complete successfully: exit code: 3")
-    assert found == StepFailed("deciding versions", 3, ("one", "two"))
+    assert found == StepFailed(DECIDING, 3, ("one", "two"))
 
 
 def test_steps_have_words_of_their_own() -> None:
@@ -584,12 +583,12 @@ def test_a_step_that_prints_the_engine_s_errors_is_not_the_engine() -> None:
         "error reading from server: EOF",
         "failed to resolve source metadata for example.org/base:1: no such host",
     )
-    assert failure(*lines) == StepFailed("deciding versions", 1, lines)
+    assert failure(*lines) == StepFailed(DECIDING, 1, lines)
     assert isinstance(failure(message=lines[0]), EngineUnavailable)
 
 
 def test_a_disk_that_ran_low_is_told_with_what_was_left() -> None:
     found = recognise(DiskLow(STEP, 2_000, 3_000), python="3.10", timeout=60)
-    assert found == DiskFull("deciding versions", 2_000, 3_000)
+    assert found == DiskFull(DECIDING, 2_000, 3_000)
     assert "2,000 bytes free" in explain(found).seen
-    assert explain(DiskFull("deciding versions")).seen == "In the step: deciding versions"
+    assert explain(DiskFull(DECIDING)).seen == f"In the step: {DECIDING}"
