@@ -53,7 +53,7 @@ def recognise(
 
 
 def title(step: str) -> str:
-    """A step in a reader's words: "[lock 2/3] RUN …" is "deciding versions"."""
+    """A step in a reader's words: "[lock 2/3] RUN …" is "deciding versions and …"."""
     stage = re.match(r"\[(?:stage-\d+|([\w-]+))? *\d+/\d+\] (\w+)", step)
     if not stage:
         return step
