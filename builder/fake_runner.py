@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from builder.perform import Emit, Order, perform
 from builder.records import Outcome
 from builder.service import Builder, Engine
-from builder.worker import Emit, Order, perform
 
 
 class FakeRunner:

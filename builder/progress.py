@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from builder.engine import Log, Report, Step
 from builder.quantities import duration_in_words, size_in_words
-from builder.recognise import title
+from builder.stages import stage_of
 from builder.transcript import printable
 
 if TYPE_CHECKING:
@@ -80,16 +80,6 @@ class Stage:
     @property
     def failed(self) -> bool:
         return any(s.error for s in self.steps.values())
-
-
-def stage_of(step: Step) -> str:
-    """The words for the stage of a step; empty for BuildKit's own bookkeeping."""
-    if step.parent:
-        return f"the {step.parent} image, once for all builds"
-    if step.name.startswith("exporting to image"):
-        return "keeping the image"
-    words = title(step.name)
-    return words.partition(": ")[0] if words != step.name else ""
 
 
 class Lines:

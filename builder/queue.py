@@ -34,11 +34,12 @@ from builder.failures.served import BuilderLost, RecordAbsent
 from builder.heartbeat import Heartbeat
 from builder.journal import Journal, JournalTaken, Writer
 from builder.metrics import Metrics
+from builder.perform import Order, outcome_from_json, outcome_to_json
 from builder.records import ENDED, Build, Environment, Outcome, Reason, StepTime
 from builder.scratch import clear_all
 from builder.service import BuildError, Settings, Wish, request_of
 from builder.store import Store, database_failure, summary
-from builder.worker import Order, Runner, outcome_from_json, outcome_to_json
+from builder.worker import Runner
 
 NAME = "builds"
 

@@ -9,6 +9,7 @@ from builder.engine import BuildFailed, BuildTimeout, DiskLow
 from builder.failures.built import DiskFull, StepFailed, StepNotStarted, TimeExceeded
 from builder.recognition import building, conda, machine, pip, poetry, uv
 from builder.recognition.said import Asked, Said, readable
+from builder.stages import title
 from detectors.plan import Plan
 from detectors.source import Source
 
@@ -50,30 +51,3 @@ def recognise(
     code = re.search(r"exit code: (\d+)", failed.message)
     lines = tuple(line for line in said.lines if line.strip())[-SHOWN:] or (failed.message[-2_000:],)
     return StepFailed(step, int(code[1]) if code else None, lines)
-
-
-def title(step: str) -> str:
-    """A step in a reader's words: "[lock 2/3] RUN …" is "deciding versions and …"."""
-    stage = re.match(r"\[(?:stage-\d+|([\w-]+))? *\d+/\d+\] (\w+)", step)
-    if not stage:
-        return step
-    name = stage[1] or "image"
-    words = _TITLES.get(name, name)
-    return f"{words}: {step.split('] ', 1)[1].split(chr(10))[0][:60]}" if stage[2] != "RUN" else words
-
-
-_TITLES = {
-    "interpreter": "preparing Python",
-    "python": "fetching the Python base",
-    "build": "preparing the build",
-    "request": "reading what was asked for",
-    "lock": "deciding versions and fetching packages",
-    "conda-lock": "solving conda's part",
-    "conda-env": "installing conda's part",
-    "conda-base": "fetching the conda base",
-    "built": "building packages without a wheel",
-    "package": "building the repository's own package",
-    "environment": "installing packages",
-    "post": "running postBuild",
-    "image": "putting the image together",
-}

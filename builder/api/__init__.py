@@ -18,7 +18,7 @@ from builder.embedded import Embedded
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names under which a service on the loopback interface is asked."""
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Requests that are answered at once from the records. More threads would only wait for each other: a read
 takes the interpreter, not the disk, and at forty each request costs the processor twice as much."""
 

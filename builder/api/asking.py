@@ -27,8 +27,8 @@ Answer = TypeVar("Answer")
 FETCHING = CapacityLimiter(4)
 """Requests at once that may wait for git."""
 
-RESOLVING = CapacityLimiter(4)
-"""Requests at once that may wait for a host's address."""
+RESOLVING = CapacityLimiter(2)
+"""Requests at once that may wait for a host's address, and then write."""
 
 
 async def apart(

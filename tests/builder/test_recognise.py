@@ -33,7 +33,8 @@ from builder.failures.built import (
     Unsatisfiable,
     Yanked,
 )
-from builder.recognise import recognise, title
+from builder.recognise import recognise
+from builder.stages import title
 from detectors import detect
 from detectors.plan import Options
 from detectors.source import MappingSource

@@ -13,9 +13,10 @@ import pytest
 
 from builder.fake_engine import FakeEngine
 from builder.fake_runner import FakeRunner
+from builder.perform import Order, outcome_from_json, outcome_to_json
 from builder.records import Outcome
 from builder.service import Request, Settings, Wish, load
-from builder.worker import Order, ProcessRunner, Runner, outcome_from_json, outcome_to_json
+from builder.worker import ProcessRunner, Runner
 from tests.conftest import PREFIX, MakeRepository
 
 

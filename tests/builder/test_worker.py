@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from builder.perform import Order
 from builder.service import Request, Settings, Wish
-from builder.worker import Order, ProcessRunner, _follow, _tidying
+from builder.worker import ProcessRunner, _follow, _tidying
 from tests.service import PATIENCE
 
 
@@ -54,7 +55,7 @@ def test_a_process_that_cannot_be_started_leaves_no_directory(tmp_path: Path) ->
 
 TALKS_ON = """
 import json, os, pathlib, sys
-if "builder.worker" in sys.orig_argv:
+if "builder.perform" in sys.orig_argv:
     def say(text):
         print(json.dumps({"type": "log", "content": {"step": "env", "text": text}}), flush=True)
     say("begun")

@@ -108,7 +108,7 @@ def test_a_build_whose_own_process_is_killed_says_so_and_leaves_nothing(
     created = served.create(slow("echo waiting; sleep 600"))
     seen_until(served, created.build.id, lambda event: event.type == "log" and "waiting" in event.content["text"])
     for process in served.workers():
-        if b"builder.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+        if b"builder.perform" in Path(f"/proc/{process}/cmdline").read_bytes():
             os.kill(process, signal.SIGKILL)
     list(served.client.events(created.build.id))
     build = served.client.build(created.build.id)
