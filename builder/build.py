@@ -259,7 +259,8 @@ def _arguments(wish: Wish) -> dict[str, str]:
 def _made(request: BuildRequest, engine: Engine, report: Report) -> str:
     """Build; and once more where the engine is why it failed.
 
-    It may have dropped the wheels that an unchanged `fetch` step had left, or could not start a step.
+    It may have dropped the wheels that an unchanged `lock` step had left, and then that step decides anew; or it
+    could not start a step.
     """
 
     def forward(event: Step | Log) -> None:
