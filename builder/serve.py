@@ -6,8 +6,10 @@ import errno
 import gc
 import json
 import logging
+import os
 import resource
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +26,9 @@ from builder.worker import Runner
 
 FAREWELL = 2
 """Seconds that open streams have when the service ends; their readers go on with the next one."""
+
+LATEST = 3.0
+"""Seconds that threads have to come to their end, once all else of the service has."""
 
 OFTEN = (5_000, 20, 100)
 """How often garbage is looked for among new, younger and all objects: the last takes 10 ms, when nobody is answered."""
@@ -75,6 +80,13 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def end_at_the_latest(code: int) -> None:
+    """Let this process end in time: the threads of DBOS try a database that is away without end."""
+    last = threading.Timer(LATEST, os._exit, (code,))
+    last.daemon = True
+    last.start()
 
 
 def open_many() -> None:

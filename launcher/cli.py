@@ -13,7 +13,7 @@ from builder import cli as builder_cli
 from builder.cli import SIZE, STATE, build_options, built_of, repository_options, request_of, settings_at
 from builder.remote import remote
 from builder.service import Builder, BuildError
-from builder.terminal import Commands, emit, json_option, note
+from builder.terminal import STOPPED, Commands, emit, json_option, note
 
 if TYPE_CHECKING:
     from builder.store import Schema
@@ -187,17 +187,18 @@ def serve(
 
     gc.disable()  # until it is ready: what it imports stays, and looking through it took a fifth of a second
 
-    from builder.serve import listen, serve
+    from builder.serve import end_at_the_latest, listen, serve
     from builder.worker import ProcessRunner
     from launcher.serve import composed
 
     builder = installation.builder
     settings = settings_at(builder.settings, state)
-    with listen(host, port) as socket:
-        compose = composed(settings, builder.engine, installation.runtime, installation.probe)
-        serve(
-            settings, builder.engine, ProcessRunner(), role, host, socket, lambda address: click.echo(address), compose
-        )
+    compose = composed(settings, builder.engine, installation.runtime, installation.probe)
+    try:
+        with listen(host, port) as socket:
+            serve(settings, builder.engine, ProcessRunner(), role, host, socket, click.echo, compose)
+    finally:
+        end_at_the_latest(STOPPED)
 
 
 main.add_command(remote)

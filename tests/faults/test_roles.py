@@ -170,6 +170,20 @@ def test_a_worker_ends_when_it_is_told_to_although_postgres_is_away(
     assert installation.api.client.build(created.build.id).state == "succeeded"
 
 
+def test_a_worker_ends_when_it_is_told_to_although_it_cannot_note_what_it_has_built(
+    installation: Installation, slow: Callable[[str], Path], postgres: Server
+) -> None:
+    worker = installation.worker()
+    created = installation.api.create(slow(f"{COUNTED}\nsleep 8"))
+    seen_until(installation.api, created.build.id, STAGES["printing"])
+    postgres.stop()
+    try:
+        until(lambda: not worker.workers())
+        worker.end()
+    finally:
+        postgres.start()
+
+
 def test_processes_that_start_at_once_over_an_empty_database_all_start(
     installation: Installation, postgres: Server
 ) -> None:
