@@ -105,7 +105,7 @@ def build_locked() -> int:
     import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
 
     BUILT.mkdir(parents=True)
-    lock = Path("/made/lock/built/pylock.toml")
+    lock = Path("/made/lock/pylock.toml")  # of the lock, what is to be built is all that this step is given
     if lock.exists():
         # Builds write beside what they build, at the path that the lock names.
         for files in filter(Path.exists, (Path("/source"), lock.with_name("files"))):
