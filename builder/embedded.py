@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from sqlalchemy.exc import OperationalError
 
 from builder.failures.served import DatabaseNeeded, StateTaken
 from builder.ids import new_id
@@ -19,7 +22,7 @@ from builder.previews import Previews
 from builder.queue import Queue
 from builder.scratch import clear_all
 from builder.service import Builder, Engine, Service, Settings
-from builder.store import Store, driver_url, url_of
+from builder.store import Store, driver_url, summary, url_of
 from builder.worker import Runner
 from detectors.failures import BuildError
 
@@ -28,6 +31,12 @@ Role = Literal["all", "api", "worker"]
 
 EMBEDDED = "embedded"
 """The worker of a service that has its database for itself: it goes on with what it had in hand when it ended."""
+
+
+CHECKPOINTS = 20.0
+"""Seconds between two times that SQLite's log of writes is brought into its file, beside who writes."""
+
+log = logging.getLogger("launchyard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +77,7 @@ def _running(
     alone = not settings.database
     if alone:
         clear_all(settings.state_dir)
-    with closing(Store(url_of(settings))) as store:
+    with closing(Store(url_of(settings))) as store, _checkpoints(store) if alone else nullcontext():
         store.migrate()
         journal = Journal(directory / "builds", settings.limits)
         metrics = Metrics(directory)
@@ -83,6 +92,26 @@ def _running(
             yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
         finally:
             queue.stop()
+
+
+@contextmanager
+def _checkpoints(store: Store) -> Iterator[None]:
+    over = threading.Event()
+
+    def keep_short() -> None:
+        while not over.wait(CHECKPOINTS):
+            try:
+                store.checkpoint()
+            except OperationalError as error:  # a full disk: who writes has to wait once the log is long
+                log.warning("what was written is still in the database's log", extra={"problem": summary(error)})
+
+    thread = threading.Thread(target=keep_short, name="checkpoints", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _tidy(engine: Engine) -> None:

@@ -71,6 +71,7 @@ builds = sa.Table(
     sa.Column("asked_again_by", sa.String(100)),
     sa.Index("builds_of_environment", "environment_id", "id"),
     sa.Index("builds_by_state", "state", "id"),
+    sa.Index("builds_by_turn", "state", "turn"),
 )
 
 _UNDER_WAY = sa.text("state IN ('queued', 'running') AND NOT cancelling")

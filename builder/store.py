@@ -27,6 +27,7 @@ from builder.records import (
     UNDER_WAY,
     Asked,
     Build,
+    BuildState,
     Choices,
     Ended,
     Environment,
@@ -50,6 +51,10 @@ MAX_PAGE = 200
 
 LEASE = 12.0
 """Seconds without a sign of life, after which a worker counts as dead."""
+
+MAX_LOG = 16_000
+"""Pages of 4,096 bytes that SQLite's log may have before who writes has to wait for the disk, which takes up to a
+second: `checkpoint` is to come before that."""
 
 MIGRATING = 8_700
 """The number of the lock that Postgres gives to one process at a time: several may start at once."""
@@ -78,7 +83,8 @@ _BUILDS = sa.select(
 """Builds as they are shown: with whether they made their version, which only the version knows."""
 
 # To make a statement takes longer than to run it: those that are asked all the time are made once.
-_ENVIRONMENT = sa.select(environments).where(environments.c.id == sa.bindparam("id"))
+_ENVIRONMENTS = sa.select(*(column for column in environments.c if column is not environments.c.found_by))
+_ENVIRONMENT = _ENVIRONMENTS.where(environments.c.id == sa.bindparam("id"))
 _ENVIRONMENT_HELD = _ENVIRONMENT.with_for_update()
 _BUILD = _BUILDS.where(builds.c.id == sa.bindparam("id"))
 _CANCELLING = sa.select(builds.c.cancelling).where(builds.c.id == sa.bindparam("id"))
@@ -87,11 +93,15 @@ _TOUCH = (
     .where(environments.c.id == sa.bindparam("touched"))
     .values(revision=environments.c.revision + 1)
 )
-_OF_TURNS = sa.select(sa.func.max(builds.c.turn)).join(environments).where(builds.c.state.in_(UNDER_WAY))
-_TURNS = sa.select(
-    _OF_TURNS.where(environments.c.owner == sa.bindparam("owner")).scalar_subquery(),
-    _OF_TURNS.where(builds.c.state == "running").scalar_subquery(),
-)
+
+
+def _last_turn(state: BuildState, *holds: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    found = sa.select(builds.c.turn).join(environments).where(builds.c.state == state, *holds)
+    return found.order_by(builds.c.turn.desc()).limit(1).scalar_subquery()
+
+
+_OF_OWNER = environments.c.owner == sa.bindparam("owner")
+_TURNS = sa.select(_last_turn("queued", _OF_OWNER), _last_turn("running"))
 
 
 @cache
@@ -101,7 +111,7 @@ def _environments(on: bool, *given: Literal["search", "state"]) -> sa.Select[Any
         "search": environments.c.found_by.like(sa.bindparam("search"), escape="/"),
         "state": environments.c.state == sa.bindparam("state"),
     }
-    return _paged(sa.select(environments).where(*(holds[name] for name in given)), environments.c.id, on)
+    return _paged(_ENVIRONMENTS.where(*(holds[name] for name in given)), environments.c.id, on)
 
 
 @cache
@@ -111,8 +121,17 @@ def _builds(on: bool, *given: Literal["environment_id", "state"]) -> sa.Select[A
 
 @cache
 def _versions(on: bool) -> sa.Select[Any]:
-    of_one = sa.select(*_columns()).where(versions.c.environment_id == sa.bindparam("environment_id"))
-    return _paged(of_one, versions.c.number, on)
+    return _paged(_of_environment(), versions.c.number, on)
+
+
+@cache
+def _one_version(*parts: VersionPart) -> sa.Select[Any]:
+    return _of_environment(*parts).where(versions.c.number == sa.bindparam("number"))
+
+
+def _of_environment(*parts: VersionPart) -> sa.Select[Any]:
+    columns = (column for column in versions.c if column.name in parts or not isinstance(column.type, sa.JSON))
+    return sa.select(*columns).where(versions.c.environment_id == sa.bindparam("environment_id"))
 
 
 def _paged(query: sa.Select[Any], key: sa.Column[Any], on: bool) -> sa.Select[Any]:
@@ -158,6 +177,15 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def checkpoint(self) -> None:
+        """Bring what SQLite's log of writes has into its file; who writes goes on beside. Postgres does it by itself.
+
+        Raises sqlalchemy.exc.OperationalError.
+        """
+        if self._engine.dialect.name == "sqlite":
+            with self._reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def answers(self) -> None:
         """Ask the database for nothing. Raises sqlalchemy.exc.OperationalError when it does not answer."""
@@ -206,7 +234,7 @@ class Store:
 
     def environment_named(self, name: str) -> Environment:
         with self._reading() as connection:
-            query = sa.select(environments).where(environments.c.name == name)
+            query = _ENVIRONMENTS.where(environments.c.name == name)
             return _environment(only_row(connection, query, "environment", name))
 
     def environments(
@@ -273,8 +301,8 @@ class Store:
         environment = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", environment_id))
         turn = _next_turn(connection, environment.owner)
         build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
-        row = {name: value for name, value in asdict(build).items() if name in builds.c}
-        connection.execute(builds.insert(), {**row, "inputs": _inputs(environment, asked)})
+        row = {column.name: getattr(build, column.name) for column in builds.c if column is not builds.c.inputs}
+        connection.execute(builds.insert(), {**row, "asked": asdict(asked), "inputs": _inputs(environment, asked)})
         _touch(connection, environment_id, state="building")
         return build
 
@@ -471,10 +499,8 @@ class Store:
             return frozenset(connection.scalars(sa.select(versions.c.reference).join(environments, current)))
 
     def _version(self, connection: sa.Connection, environment_id: str, number: int, *parts: VersionPart) -> Version:
-        query = sa.select(*_columns(*parts)).where(
-            versions.c.environment_id == environment_id, versions.c.number == number
-        )
-        return _version(only_row(connection, query, "version", f"{environment_id} v{number}"))
+        query, called = _one_version(*parts), f"{environment_id} v{number}"
+        return _version(only_row(connection, query, "version", called, environment_id=environment_id, number=number))
 
     # Workers
 
@@ -565,10 +591,13 @@ def _given(**values: str | None) -> dict[Any, str]:
 
 
 def only_row(
-    connection: sa.Connection, query: sa.Select[Any], what: str, id: str, *, lock: bool = False
+    connection: sa.Connection, query: sa.Select[Any], what: str, id: str, *, lock: bool = False, **given: str | int
 ) -> sa.RowMapping:
-    """What a query finds one of at the most, by its parameter `id` if it has one. Raises BuildError(RecordAbsent)."""
-    found = connection.execute(query.with_for_update() if lock else query, {"id": id}).mappings().first()
+    """What a query finds one of at the most, by what is given or by its parameter `id` if it has one.
+
+    Raises BuildError(RecordAbsent).
+    """
+    found = connection.execute(query.with_for_update() if lock else query, given or {"id": id}).mappings().first()
     if found is None:
         raise BuildError(RecordAbsent(what, id))
     return found
@@ -612,7 +641,10 @@ def _engine(url: str) -> sa.Engine:
 def _prepare_sqlite(connection: Any, record: object) -> None:
     # The driver's own transactions begin at the first write, too late for reads before it to hold.
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 20000"):
+    for pragma in (
+        "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 20000",
+        f"wal_autocheckpoint = {MAX_LOG}",
+    ):  # fmt: skip
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -627,7 +659,7 @@ def _held(connection: sa.Connection, build_id: str) -> tuple[Environment, Build]
 
     Whoever holds both takes the environment first: in any other order two could wait for each other.
     """
-    own = sa.select(environments).join(builds).where(builds.c.id == build_id).with_for_update(of=environments)
+    own = _ENVIRONMENTS.join(builds).where(builds.c.id == build_id).with_for_update(of=environments)
     environment = connection.execute(own).mappings().first()
     build = connection.execute(sa.select(builds).where(builds.c.id == build_id).with_for_update()).mappings().first()
     return (_environment(environment), _build(build)) if environment and build else None
@@ -677,8 +709,7 @@ def _now() -> datetime:
 
 def _environment(row: Mapping[Any, Any]) -> Environment:
     options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row["options"].items()}
-    values = {name: value for name, value in row.items() if name != "found_by"}
-    return Environment(**{**values, "options": Choices(**options)})
+    return Environment(**{**row, "options": Choices(**options)})
 
 
 def _build(row: Mapping[Any, Any]) -> Build:
@@ -687,10 +718,6 @@ def _build(row: Mapping[Any, Any]) -> Build:
     values["asked"] = Asked(**values["asked"])
     values["steps"] = tuple([StepTime(**step) for step in values["steps"]])
     return Build(**values)
-
-
-def _columns(*parts: VersionPart) -> list[sa.Column[Any]]:
-    return [column for column in versions.c if column.name in parts or not isinstance(column.type, sa.JSON)]
 
 
 def _version(row: Mapping[Any, Any]) -> Version:

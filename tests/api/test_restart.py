@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from dbos import DBOS
 
+from builder import embedded
 from builder.records import Asked
 from builder.service import BuildError
 from tests.service import AWAY, PATIENCE, GatedEngine, Running, failing, running
@@ -132,3 +135,18 @@ def test_two_builds_run_at_once(tmp_path: Path) -> None:
 
 def _until_running(service: Running, count: int) -> None:
     service.until(lambda: service.embedded.store.counts().get("running") == count)
+
+
+def test_a_service_that_runs_keeps_the_log_of_its_database_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "CHECKPOINTS", 0.01)
+    with running(tmp_path, engine()) as service:
+        made = service.built(name="kept")
+        file = f"file:{tmp_path / 'state' / 'service' / 'records.db'}?immutable=1"  # without a look at the log
+
+        def is_in_file() -> bool:
+            with closing(sqlite3.connect(file, uri=True)) as connection:
+                return (made["id"],) in connection.execute("SELECT id FROM environments")
+
+        service.until(is_in_file)

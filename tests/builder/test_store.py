@@ -175,6 +175,20 @@ def test_who_writes_to_sqlite_does_not_wait_for_who_reads(tmp_path: Path) -> Non
     made.close()
 
 
+def test_a_checkpoint_brings_what_was_written_to_sqlite_into_its_file_while_somebody_writes(tmp_path: Path) -> None:
+    made = Store(f"sqlite:///{tmp_path / 'records.db'}")
+    made.migrate()
+    kept = environment(made)
+    with made.writing():
+        made.checkpoint()
+        without_log = tmp_path / "alone.db"
+        without_log.write_bytes((tmp_path / "records.db").read_bytes())
+    made.close()
+    alone = Store(f"sqlite:///{without_log}")
+    assert alone.environment(kept.id) == kept
+    alone.close()
+
+
 def test_migrating_twice_keeps_what_is_there(store: Store) -> None:
     made = environment(store)
     store.migrate()
