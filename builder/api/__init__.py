@@ -19,8 +19,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names under which a service on the loopback interface is asked."""
 
 AT_ONCE = 2
-"""Requests that are answered at once from the records. More threads would only wait for each other: a read
-takes the interpreter, not the disk, and at forty each request costs the processor twice as much."""
+"""Requests of other routes that are answered at once, in threads: at forty each costs the processor twice as much."""
 
 DESCRIPTION = """Environments of git repositories: their images, built on demand and kept right.
 
@@ -38,6 +37,7 @@ def create_app(running: Embedded, hosts: frozenset[str] = LOOPBACK) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # it would load scripts of other sites
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # metrics are /metrics, and a log is there
         responses=PROBLEMS,
         lifespan=_lifespan,
     )

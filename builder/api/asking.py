@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial, wraps
 from typing import Annotated, Any, ParamSpec, TypeVar
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
@@ -24,18 +25,32 @@ EXAMPLE_TAG = '"7"'
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 
-FETCHING = CapacityLimiter(4)
-"""Requests at once that may wait for git."""
+FETCHING = ThreadPoolExecutor(4, "fetching")
+"""For what may wait for git."""
 
-RESOLVING = CapacityLimiter(2)
-"""Requests at once that may wait for a host's address, and then write."""
+RESOLVING = ThreadPoolExecutor(2, "resolving")
+"""For what may wait for a host's address, and then writes."""
+
+READING = ThreadPoolExecutor(2, "reading")
+"""For what only reads records. More threads would only wait for each other: a read takes the interpreter, not the
+disk."""
 
 
 async def apart(
-    limiter: CapacityLimiter, ask: Callable[Arguments, Answer], *rest: Arguments.args, **named: Arguments.kwargs
+    threads: ThreadPoolExecutor, ask: Callable[Arguments, Answer], *rest: Arguments.args, **named: Arguments.kwargs
 ) -> Answer:
-    """What a question that may wait for a network comes to; whoever only reads does not wait with it."""
-    return await to_thread.run_sync(partial(ask, *rest, **named), limiter=limiter)
+    """What a question that takes its time comes to; whoever asks another does not wait with it."""
+    return await asyncio.get_running_loop().run_in_executor(threads, partial(ask, *rest, **named))
+
+
+def reads(route: Callable[Arguments, Response]) -> Callable[Arguments, Awaitable[Response]]:
+    """For a route that only reads records: FastAPI's own way to a thread and back takes more turns of the loop."""
+
+    @wraps(route)
+    async def answered(*given: Arguments.args, **named: Arguments.kwargs) -> Response:
+        return await apart(READING, route, *given, **named)
+
+    return answered
 
 
 async def _service(request: Request) -> Service:

@@ -25,6 +25,7 @@ from builder.api.asking import (
     has,
     header,
     location,
+    reads,
 )
 from builder.api.problems import problem
 from builder.failures.served import RequestInvalid
@@ -98,6 +99,7 @@ async def rebuild(
     responses=TAGGED,
     summary="List the builds of an environment, the newest first",
 )
+@reads
 def of_environment(
     environment_id: Id,
     service: TheService,
@@ -111,6 +113,7 @@ def of_environment(
 
 
 @router.get("/builds", response_model=documents.Builds, responses=TAGGED, summary="List all builds, the newest first")
+@reads
 def list_(
     service: TheService,
     state: State = None,
@@ -123,6 +126,7 @@ def list_(
 
 
 @router.get("/builds/{build_id}", response_model=documents.Build, responses=TAGGED, summary="Read")
+@reads
 def read(build_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Build.model_validate(service.build(build_id)), if_none_match)
 

@@ -21,6 +21,7 @@ from builder.api.asking import (
     answer,
     answer_environment,
     answer_file,
+    reads,
     revision_of,
 )
 from builder.formats import Format
@@ -59,6 +60,7 @@ LOCK: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/versions", response_model=documents.Versions, responses=TAGGED, summary="List, the newest first")
+@reads
 def list_(
     environment_id: Id,
     service: TheService,
@@ -88,6 +90,7 @@ def diff(
 
 
 @router.get("/versions/{number}", response_model=documents.Version, responses=TAGGED, summary="Read")
+@reads
 def read(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Version.model_validate(service.version(environment_id, number)), if_none_match)
 
@@ -98,6 +101,7 @@ def read(environment_id: Id, number: Number, service: TheService, if_none_match:
     responses=TAGGED,
     summary="What is actually installed",
 )
+@reads
 def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     inventory = service.version(environment_id, number, "inventory").inventory
     return answer(documents.Packages.model_validate(inventory), if_none_match)
@@ -141,6 +145,7 @@ def dockerfile(environment_id: Id, number: Number, service: TheService, if_none_
     responses=TAGGED,
     summary="What it was made of, with what, and by which build",
 )
+@reads
 def provenance(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     """As it was then."""
     found = service.version(environment_id, number, "provenance").provenance
