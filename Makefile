@@ -30,13 +30,13 @@ run: setup engine ## the build service on loopback; with REPO (and REF; or REPO=
 test:            ## everything, two at a time; what needs no engine runs while the engine and the base images are made
 	$(MAKE) --jobs=2 --output-sync=target test-images test-services
 
-test-without-engine: lint
+test-without-engine: setup
 	LAUNCHYARD_CONFIG=/dev/null pytest -m "not engine and not browser"
 
 test-images: bases test-without-engine
 	pytest -m "engine or browser" tests/images
 
-test-services: setup bases
+test-services: bases lint
 	pytest -m "engine or browser" --ignore=tests/images
 
 bases: engine
