@@ -41,6 +41,8 @@ class Answer:
     kind: str
     status: int
     """0 for none."""
+    due: float
+    """Of time.perf_counter."""
     delay: float
     """From when it was due to the end of its answer."""
     lag: float
@@ -85,7 +87,7 @@ async def _send(port: int, one: Ask, due: float, lag: float, idle: list[Connecti
             status = int(head[9:12])
     except (TimeoutError, OSError, EOFError):
         status = 0
-    return Answer(one.kind, status, time.perf_counter() - due, lag)
+    return Answer(one.kind, status, due, time.perf_counter() - due, lag)
 
 
 def _still_open(idle: list[Connection]) -> Connection | None:
