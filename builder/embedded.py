@@ -32,7 +32,6 @@ Role = Literal["all", "api", "worker"]
 EMBEDDED = "embedded"
 """The worker of a service that has its database for itself: it goes on with what it had in hand when it ended."""
 
-
 CHECKPOINTS = 20.0
 """Seconds between two times that SQLite's log of writes is brought into its file, beside who writes."""
 

@@ -95,13 +95,12 @@ _TOUCH = (
 )
 
 
-def _last_turn(state: BuildState, *holds: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-    found = sa.select(builds.c.turn).join(environments).where(builds.c.state == state, *holds)
-    return found.order_by(builds.c.turn.desc()).limit(1).scalar_subquery()
+def _in_turn(state: BuildState) -> sa.Select[int]:
+    return sa.select(builds.c.turn).where(builds.c.state == state).order_by(builds.c.turn.desc()).limit(1)
 
 
-_OF_OWNER = environments.c.owner == sa.bindparam("owner")
-_TURNS = sa.select(_last_turn("queued", _OF_OWNER), _last_turn("running"))
+_QUEUED_OF_OWNER = _in_turn("queued").join(environments).where(environments.c.owner == sa.bindparam("owner"))
+_TURNS = sa.select(_QUEUED_OF_OWNER.scalar_subquery(), _in_turn("running").scalar_subquery())
 
 
 @cache
@@ -179,13 +178,12 @@ class Store:
         self._engine.dispose()
 
     def checkpoint(self) -> None:
-        """Bring what SQLite's log of writes has into its file; who writes goes on beside. Postgres does it by itself.
+        """Of SQLite alone: bring what its log of writes has into its file; who writes goes on beside.
 
         Raises sqlalchemy.exc.OperationalError.
         """
-        if self._engine.dialect.name == "sqlite":
-            with self._reading() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+        with self._reading() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     def answers(self) -> None:
         """Ask the database for nothing. Raises sqlalchemy.exc.OperationalError when it does not answer."""

@@ -73,6 +73,7 @@ def list_(
 
 
 @router.get("/versions/diff", response_model=documents.Difference, responses=TAGGED, summary="What changed between two")
+@reads
 def diff(
     environment_id: Id,
     service: TheService,
@@ -110,6 +111,7 @@ def packages(environment_id: Id, number: Number, service: TheService, if_none_ma
 @router.get(
     "/versions/{number}/lock", response_class=Response, responses=LOCK, summary="Its lock, for other tools as well"
 )
+@reads
 def lock(
     environment_id: Id,
     number: Number,
@@ -134,6 +136,7 @@ def lock(
     },
     summary="The Dockerfile that it was built by",
 )
+@reads
 def dockerfile(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     """404 for a version of before Dockerfiles were kept."""
     return answer_file(service.dockerfile(environment_id, number), if_none_match)
