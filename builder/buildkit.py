@@ -1,9 +1,4 @@
-"""The Engine of Docker and BuildKit, by way of the docker command.
-
-The command rather than a library: docker-py has no BuildKit, and its import alone takes half of
-the half second in which an identical request is to be answered. One way for all of it honours
-contexts, credential helpers and remote engines as the user has set them up.
-"""
+"""The Engine of Docker and BuildKit, by way of the docker command."""
 
 from __future__ import annotations
 
@@ -23,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from builder import disk
+from builder.docker import COMMAND_TIME, DockerFailed, ask, docker, is_no_image, labelled, unavailable
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
-from builder.failures.asked import EngineUnavailable, PushFailed, RecordInvalid
+from builder.failures.asked import PushFailed, RecordInvalid
 from builder.identity import LABEL
 from builder.quantities import size_of
 from builder.settings import Limits
 from builder.transcript import Transcript
 from detectors.failures import BuildError
-
-COMMAND_TIME = 60
-"""Seconds that a command other than a build may take."""
 
 PULL_TIME = 600
 """Seconds that fetching an image from a registry may take: building it takes no longer."""
@@ -58,11 +51,11 @@ class BuildKit:
 
     def inspect(self, reference: str) -> Image | None:
         try:
-            found = _docker("image", "inspect", "--", reference)
+            found = docker("image", "inspect", "--", reference)
         except DockerFailed as failed:
-            if re.search(r"no such image|reference does not exist", str(failed), re.IGNORECASE):
+            if is_no_image(failed):
                 return None
-            raise BuildError(_unavailable(failed)) from None
+            raise unavailable(failed) from None
         return _image(json.loads(found)[0])
 
     def build(self, request: BuildRequest, report: Report) -> str:
@@ -88,7 +81,7 @@ class BuildKit:
 
     def layers(self, reference: str) -> tuple[int, ...]:
         form = "--format={{.Size}} {{.CreatedBy}}"
-        listed = _checked("image", "history", "--no-trunc", "--human=false", form, "--", reference)
+        listed = ask("image", "history", "--no-trunc", "--human=false", form, "--", reference)
         made = re.findall(r"^(\d+) (?:COPY|RUN) ", listed, re.MULTILINE)
         return tuple(map(int, reversed(made)))
 
@@ -96,18 +89,18 @@ class BuildKit:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(4) as several:  # most of a docker command's time is its start
-            list(several.map(lambda reference: _checked("image", "tag", "--", image_id, reference), references))
+            list(several.map(lambda reference: ask("image", "tag", "--", image_id, reference), references))
 
     def pull(self, reference: str) -> Image | None:
         try:
-            _docker("image", "pull", "--quiet", "--", reference, timeout=PULL_TIME)
+            docker("image", "pull", "--quiet", "--", reference, timeout=PULL_TIME)
         except DockerFailed:
             return None
         return self.inspect(reference)
 
     def push(self, reference: str) -> str:
         try:
-            said = _docker("image", "push", "--", reference, timeout=1_800)
+            said = docker("image", "push", "--", reference, timeout=1_800)
         except DockerFailed as failed:
             raise BuildError(PushFailed(reference, str(failed)[-500:])) from None
         found = re.search(r"digest: (sha256:[0-9a-f]{64})", said)
@@ -116,40 +109,37 @@ class BuildKit:
         return found[1]
 
     def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
-        made = _checked("container", "create", f"--label={READ}", "--entrypoint=/none", "--", reference)
+        made = ask("container", "create", f"--label={READ}", "--entrypoint=/none", "--", reference)
         container = made.strip()
         try:
             return _files(_copied(f"{container}:{directory}"))
         except DockerFailed as failed:
             if "Could not find the file" in str(failed):
                 return {}
-            raise BuildError(_unavailable(failed)) from None
+            raise unavailable(failed) from None
         except (tarfile.TarError, OverflowError) as error:
             raise BuildError(RecordInvalid(directory, str(error))) from None
         finally:
-            _checked("container", "rm", "--force", "--", container)
+            ask("container", "rm", "--force", "--", container)
 
     def images(self, label: str) -> Iterable[Image]:
-        listed = _checked("image", "ls", "--no-trunc", "--quiet", f"--filter=label={label}").split()
-        if not listed:
-            return ()
-        found = json.loads(_checked("image", "inspect", "--", *dict.fromkeys(listed)))
+        found = labelled(label)
         return tuple(_image(i) for i in sorted(found, key=lambda i: str(i.get("Created", "")), reverse=True))
 
     def usage(self) -> Mapping[str, int]:
-        said = map(json.loads, _checked("system", "df", "--format=json").splitlines())
+        said = map(json.loads, ask("system", "df", "--format=json").splitlines())
         return {f"the engine's {part['Type'].lower()}": size_of(part["Size"]) for part in said}
 
     def tidy(self) -> None:
-        _checked("container", "prune", "--force", f"--filter=label={READ}", f"--filter=until={READ_TIME}s")
+        ask("container", "prune", "--force", f"--filter=label={READ}", f"--filter=until={READ_TIME}s")
 
     def remove(self, references: Iterable[str]) -> None:
         for reference in references:
             try:
-                _docker("image", "rm", "--", reference)
+                docker("image", "rm", "--", reference)
             except DockerFailed as failed:
                 if not re.search(r"conflict|no such image", str(failed), re.IGNORECASE):
-                    raise BuildError(_unavailable(failed)) from None
+                    raise unavailable(failed) from None
 
 
 class _Build:
@@ -279,43 +269,11 @@ def _apart(owner: str) -> list[str]:
 
 def forget_caches(owner: str) -> None:
     """Remove an owner's cache mounts: the one thing that outlives a build which filled the disk."""
-    records = _checked("buildx", "du", "--verbose", "--filter=type=exec.cachemount").split("\n\n")
+    records = ask("buildx", "du", "--verbose", "--filter=type=exec.cachemount").split("\n\n")
     for record in records:
         found = re.search(r'^ID:\s*(\S+).*with id "(.*?)/launchyard"$', record, re.MULTILINE | re.DOTALL)
         if found and found[2] == owner:
-            _checked("buildx", "prune", "--force", f"--filter=id={found[1]}")
-
-
-class DockerFailed(Exception):
-    """A docker command ended with an error; holds what it printed."""
-
-
-def docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
-    """What a docker command prints. Raises BuildError(EngineUnavailable) when it fails."""
-    return _checked(*arguments, timeout=timeout)
-
-
-def _checked(*arguments: str, timeout: float = COMMAND_TIME) -> str:
-    try:
-        return _docker(*arguments, timeout=timeout)
-    except DockerFailed as failed:
-        raise BuildError(_unavailable(failed)) from None
-
-
-def _docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
-    return _docker_bytes(*arguments, timeout=timeout).decode(errors="replace")
-
-
-def _docker_bytes(*arguments: str, timeout: float = COMMAND_TIME) -> bytes:
-    try:
-        done = subprocess.run(["docker", *arguments], capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise DockerFailed("there is no docker command on this machine") from None
-    except subprocess.TimeoutExpired:
-        raise DockerFailed(f"docker {arguments[0]} did not answer within {timeout:.0f} s") from None
-    if done.returncode:
-        raise DockerFailed(done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}")
-    return done.stdout
+            ask("buildx", "prune", "--force", f"--filter=id={found[1]}")
 
 
 def _copied(path: str) -> bytes:
@@ -349,10 +307,6 @@ def _after(seconds: float, act: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _unavailable(failed: DockerFailed) -> EngineUnavailable:
-    return EngineUnavailable(str(failed)[:500])
 
 
 def _image(found: Mapping[str, Any]) -> Image:

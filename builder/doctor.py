@@ -17,8 +17,9 @@ from urllib.error import HTTPError
 from builder import disk, parents
 from builder.bounds import PROBE_TIME, bounds
 from builder.build import secrets
-from builder.buildkit import BuildKit, docker
+from builder.buildkit import BuildKit
 from builder.context import Context
+from builder.docker import ask
 from builder.engine import BuildFailed, BuildRequest
 from builder.failures import explain
 from builder.failures.asked import EngineUnavailable
@@ -113,16 +114,16 @@ def _git() -> Check:
 
 
 def _engine() -> Check:
-    return _checked("engine", lambda: "Docker " + docker("version", "--format={{.Server.Version}}").strip())
+    return _checked("engine", lambda: "Docker " + ask("version", "--format={{.Server.Version}}").strip())
 
 
 def _buildx() -> str:
     """Its version. Raises BuildError(EngineUnavailable) for a builder that does not know the engine's own images."""
-    driver = re.search(r"^Driver:\s*(\S+)", docker("buildx", "inspect"), re.MULTILINE)
+    driver = re.search(r"^Driver:\s*(\S+)", ask("buildx", "inspect"), re.MULTILINE)
     if not driver or driver[1] != "docker":
         found = driver[1] if driver else "none"
         raise BuildError(EngineUnavailable(f"its builder's driver is {found}, which sees no image of the engine's"))
-    return docker("buildx", "version").strip()
+    return ask("buildx", "version").strip()
 
 
 def _buildkit() -> str:
@@ -167,7 +168,7 @@ def _base(name: str, reference: str, needed: bool = True) -> Check:
     def find() -> str:
         if BuildKit().inspect(reference):
             return f"{reference}, here"
-        docker("manifest", "inspect", "--", reference, timeout=NETWORK_TIME)
+        ask("manifest", "inspect", "--", reference, timeout=NETWORK_TIME)
         return f"{reference}, in its registry"
 
     fix = f"{reference} is neither here nor can it be pulled: check the network, or name another under [bases]."
@@ -215,7 +216,7 @@ def _asked(name: str, image: str, secrets_directory: str, certificates: bool) ->
     command = "set -a; . /run/secrets/settings; PYTHONPATH=/tools/pip exec python3 -m pip index versions pip"
     trust = ("--env=PIP_CERT=/run/secrets/certificates",) if certificates else ()
     try:
-        docker("run", "--rm", f"--volume={secrets_directory}:/run/secrets:ro", "--env=PIP_RETRIES=1", *trust,
+        ask("run", "--rm", f"--volume={secrets_directory}:/run/secrets:ro", "--env=PIP_RETRIES=1", *trust,
                "--entrypoint=sh", "--", image, "-c", command, timeout=NETWORK_TIME)  # fmt: skip
     except BuildError as error:
         said = explain(error.failure).seen

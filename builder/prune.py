@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from builder import parents
-from builder.buildkit import BuildKit, docker
+from builder.buildkit import BuildKit
+from builder.docker import DockerFailed, ask, docker, is_no_image, labelled, unavailable
 from builder.identity import LABEL
 from builder.locks import LockTimeout, held
 from builder.quantities import duration_in_words, size_of
@@ -134,14 +135,7 @@ def _is_own(image: Kept, settings: Settings) -> bool:
 
 
 def _listed() -> Iterator[Kept]:
-    listed = [
-        docker("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={LABEL}{name}").split()
-        for name in ("key", "parent")
-    ]
-    ids = dict.fromkeys(id for ids in listed for id in ids)
-    if not ids:
-        return
-    found = json.loads(docker("image", "inspect", "--", *ids))
+    found = labelled(LABEL + "key", LABEL + "parent")
     sizes = {tag: image["Size"] for image in found for tag in image["RepoTags"] or ()}
     for image in found:
         labels = image["Config"]["Labels"] or {}
@@ -158,14 +152,14 @@ def _listed() -> Iterator[Kept]:
 
 def _remove(image: Kept, lock: Path, dry_run: bool) -> bool:
     """Whether an image was removed: one that a container was made from, or that is being built, stays."""
-    if docker("container", "ls", "--all", "--quiet", f"--filter=ancestor={image.id}").strip():
+    if ask("container", "ls", "--all", "--quiet", f"--filter=ancestor={image.id}").strip():
         return False
     try:
         return _locked(lock, dry_run, lambda: _untag(image))
-    except BuildError as error:
-        if "conflict" in str(error.failure).lower():  # A container was made from it just now.
+    except DockerFailed as failed:
+        if is_no_image(failed) or "conflict" in str(failed).lower():  # Somebody removed it, or made a container of it.
             return False
-        raise
+        raise unavailable(failed) from None
 
 
 def _untag(image: Kept) -> None:
@@ -200,13 +194,13 @@ def _build_cache(older_than: int, keep: int | None, dry_run: bool) -> Iterator[R
     if dry_run:
         size = sum(
             _cache_sizes(
-                docker("system", "df", "--verbose", "--format={{json .BuildCache}}", timeout=CACHE_TIME), older_than
+                ask("system", "df", "--verbose", "--format={{json .BuildCache}}", timeout=CACHE_TIME), older_than
             )
         )
         size = max(0, size - (keep or 0))
     else:
         kept = (f"--keep-storage={keep}",) if keep is not None else ()
-        said = docker("builder", "prune", "--force", f"--filter=until={older_than}s", *kept, timeout=CACHE_TIME)
+        said = ask("builder", "prune", "--force", f"--filter=until={older_than}s", *kept, timeout=CACHE_TIME)
         total = re.search(r"^Total[^:]*:\s*(\S+)", said, re.MULTILINE)
         size = size_of(total[1]) if total else 0
     if size:

@@ -887,6 +887,13 @@ def _of_machine(failure: object) -> Words | None:
                 ("See that Docker runs, and build again: what was done is cached. `launchyard doctor` checks it.",),
                 Blame.OUTSIDE,
             )
+        case EngineUnavailable() if "response from daemon" in failure.detail:
+            return (
+                "The Docker engine answered with an error",
+                failure.detail,
+                ("Try again; where it stays, look into the engine's own log. `launchyard doctor` checks it.",),
+                Blame.OUTSIDE,
+            )
         case EngineUnavailable():
             return (
                 "No Docker engine answers",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,14 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from builder.docker import DockerFailed, TimedOut, ask, docker, run, unavailable
 from builder.failures.asked import EngineUnavailable, ImageAbsent
 from builder.failures.served import DataGone, GpusAbsent, PortTaken, SessionExists
 from builder.service import BuildError
 from launcher.records import PORT, Instance, Resources, SessionRequest, Usage
 from launcher.sessions import DISK_TIME
-
-COMMAND_TIME = 60
-"""Seconds that a docker command may take."""
 
 STOP_TIME = 10
 """Seconds that a session has to end by SIGTERM; its start script needs two at most."""
@@ -47,7 +44,7 @@ class DockerRuntime:
     def start(self, request: SessionRequest) -> Instance:
         container = PREFIX + request.name
         try:
-            _docker("volume", "create", f"--label={LABEL}={request.name}", "--", container)
+            docker("volume", "create", f"--label={LABEL}={request.name}", "--", container)
             self._connect(container, request.name)
             with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:
                 environment = Path(scratch, "environment")
@@ -55,7 +52,7 @@ class DockerRuntime:
                 environment.write_text("".join(f"{name}={value}\n" for name, value in _environment(request).items()))
                 how = ("--detach", "--pull=never", f"--name={container}", f"--env-file={environment}")
                 where = (*_limits(request.resources), *_places(request), *_labels(request))
-                _docker("run", *how, *where, "--", request.image, *request.command)
+                docker("run", *how, *where, "--", request.image, *request.command)
         except BaseException as error:
             failure = _failure(error, request) if isinstance(error, DockerFailed) else None
             if not isinstance(failure, SessionExists):
@@ -75,33 +72,33 @@ class DockerRuntime:
         return found[0] if found else None
 
     def list(self) -> tuple[Instance, ...]:
-        ids = _checked("container", "ls", "--all", "--quiet", f"--filter=label={LABEL}").split()
+        ids = ask("container", "ls", "--all", "--quiet", f"--filter=label={LABEL}").split()
         return tuple(sorted(_inspected(*ids), key=lambda session: session.started, reverse=True)) if ids else ()
 
     def wait(self, name: str, seconds: float) -> Instance | None:
         try:
-            _docker("container", "wait", "--", PREFIX + name, timeout=seconds)
+            docker("container", "wait", "--", PREFIX + name, timeout=seconds)
         except TimedOut:
             pass
         except DockerFailed as failed:
             if not _is_absent(failed):
-                raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+                raise unavailable(failed) from None
         return self.get(name)
 
     def logs(self, name: str, lines: int) -> tuple[str, ...]:
         try:
-            done = _run("container", "logs", f"--tail={lines}", "--", PREFIX + name)
+            done = run("container", "logs", f"--tail={lines}", "--", PREFIX + name)
         except DockerFailed:
             return ()
         return tuple((done.stdout + done.stderr).decode(errors="replace").splitlines())[-lines:]
 
     def usage(self, name: str) -> Usage | None:
         try:
-            said = json.loads(_docker("container", "stats", "--no-stream", "--format=json", "--", PREFIX + name))
+            said = json.loads(docker("container", "stats", "--no-stream", "--format=json", "--", PREFIX + name))
         except DockerFailed as failed:
             if _is_absent(failed):
                 return None
-            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+            raise unavailable(failed) from None
         if said["PIDs"] in ("0", "--"):
             return None
         memory, limit = (_bytes(part) for part in said["MemUsage"].split("/"))
@@ -110,7 +107,7 @@ class DockerRuntime:
     def disk(self, name: str) -> int | None:
         count = ("timeout", str(DISK_TIME), "du", "--summarize", "--block-size=1", HOME)
         try:
-            said = _docker("container", "exec", f"--user={USER}", "--", PREFIX + name, *count)
+            said = docker("container", "exec", f"--user={USER}", "--", PREFIX + name, *count)
         except DockerFailed as failed:  # du fails where a part was not to be read, and counts the rest
             said = failed.output
         found = re.match(r"(\d+)\t", said)
@@ -121,10 +118,10 @@ class DockerRuntime:
         keeps = self._keeps_work(container)
         if keeps is not None:
             try:
-                _docker("container", "stop", f"--time={STOP_TIME}", "--", container)
+                docker("container", "stop", f"--time={STOP_TIME}", "--", container)
             except DockerFailed as failed:
                 if not _is_absent(failed):
-                    raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+                    raise unavailable(failed) from None
             self._remove(container)
         if delete_work or keeps is False:
             self._delete_work(container)
@@ -133,16 +130,16 @@ class DockerRuntime:
         """What a container's session was asked; None where there is no container."""
         wanted = f'--format={{{{index .Config.Labels "{LABEL}.keeps-work"}}}}'
         try:
-            return _docker("container", "inspect", wanted, "--", container).strip() == "true"
+            return docker("container", "inspect", wanted, "--", container).strip() == "true"
         except DockerFailed as failed:
             if _is_absent(failed):
                 return None
-            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+            raise unavailable(failed) from None
 
     def _connect(self, network: str, name: str) -> None:
         """Make a session's network, unless a start that was cut off has left it."""
         try:
-            _docker("network", "create", "--driver=bridge", f"--label={LABEL}={name}", network)
+            docker("network", "create", "--driver=bridge", f"--label={LABEL}={name}", network)
         except DockerFailed as failed:
             if "already exists" not in str(failed):
                 raise
@@ -153,18 +150,6 @@ class DockerRuntime:
 
     def _delete_work(self, volume: str) -> None:
         _unless_absent("volume", "rm", "--force", "--", volume)
-
-
-class DockerFailed(Exception):
-    """A docker command ended with an error; holds what it said, and what it printed all the same."""
-
-    def __init__(self, said: str, output: str = "") -> None:
-        super().__init__(said)
-        self.output = output
-
-
-class TimedOut(DockerFailed):
-    """A docker command took longer than its bound."""
 
 
 def _environment(request: SessionRequest) -> dict[str, str]:
@@ -249,10 +234,10 @@ def _session(found: Mapping[str, Any]) -> Instance:
 def _inspected(*containers: str) -> tuple[Instance, ...]:
     """The sessions of containers; those that are gone are left out."""
     try:
-        found = _docker("container", "inspect", "--", *containers)
+        found = docker("container", "inspect", "--", *containers)
     except DockerFailed as failed:
         if not _is_absent(failed):
-            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
+            raise unavailable(failed) from None
         found = failed.output
     return tuple(_session(each) for each in json.loads(found or "[]"))
 
@@ -295,38 +280,7 @@ def _is_absent(failed: DockerFailed) -> bool:
 
 def _unless_absent(*arguments: str) -> None:
     try:
-        _docker(*arguments)
+        docker(*arguments)
     except DockerFailed as failed:
         if not _is_absent(failed):
-            raise BuildError(EngineUnavailable(str(failed)[:500])) from None
-
-
-def _checked(*arguments: str) -> str:
-    try:
-        return _docker(*arguments)
-    except DockerFailed as failed:
-        raise BuildError(EngineUnavailable(str(failed)[:500])) from None
-
-
-def _docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
-    return _run(*arguments, timeout=timeout).stdout.decode(errors="replace")
-
-
-def _run(*arguments: str, timeout: float = COMMAND_TIME) -> subprocess.CompletedProcess[bytes]:
-    # A session of its own: Ctrl-C is for this process, which then ends what it started in order.
-    try:
-        done = subprocess.run(
-            ["docker", *arguments],
-            capture_output=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise DockerFailed("there is no docker command on this machine") from None
-    except subprocess.TimeoutExpired:
-        raise TimedOut(f"docker {arguments[0]} did not answer within {timeout:.0f} s") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}"
-        raise DockerFailed(said, done.stdout.decode(errors="replace"))
-    return done
+            raise unavailable(failed) from None

@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from builder import buildkit, prune
+from builder import docker as docker_command
 from builder.bounds import bounds, probe
 from builder.buildkit import KEPT_REST, MAX_PROGRESS, BuildKit, _json_values, forget_caches
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Log, Step
+from builder.failures import explain
 from builder.settings import Limits, Settings, load
 from detectors.failures import BuildError
 from tests.containers import docker
@@ -199,3 +201,39 @@ def test_container_that_a_reader_could_not_remove_goes_when_nobody_reads_it_any_
     assert docker(*left) == ""
     engine.remove([image])
     assert engine.inspect(image) is None
+
+
+@pytest.mark.engine
+def test_an_image_that_goes_while_images_are_listed_and_removed_is_not_the_engine_that_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine, label, listing = BuildKit(), f"lytest.{uuid.uuid4().hex}", docker_command.ask
+    stays, goes = (
+        engine.build(
+            request(f"FROM {load().bases.debian}\nLABEL {label}=yes io.launchyard.key={n}\n"), lambda event: None
+        )
+        for n in range(2)
+    )
+
+    def listed(*arguments: str) -> str:
+        found = listing(*arguments)
+        engine.remove([goes])
+        return found
+
+    assert {image["Id"] for image in docker_command.labelled(label, label)} == {stays, goes}
+    kept = next(image for image in prune._listed() if image.id == goes)
+    monkeypatch.setattr(docker_command, "ask", listed)
+    assert [image.id for image in engine.images(label)] == [stays]
+    assert prune._remove(kept, tmp_path / "lock", dry_run=False) is False
+    engine.remove([stays])
+    assert docker_command.labelled(label) == []
+
+
+@pytest.mark.engine
+def test_an_engine_that_answers_with_an_error_is_not_said_not_to_answer(tmp_path: Path) -> None:
+    with pytest.raises(BuildError) as raised:
+        BuildKit().layers("lytest-cli/no-such-image")
+    assert explain(raised.value.failure).title == "The Docker engine answered with an error"
+    with engine_gone("before", tmp_path), pytest.raises(BuildError) as raised:
+        BuildKit().layers("lytest-cli/no-such-image")
+    assert explain(raised.value.failure).title == "No Docker engine answers"

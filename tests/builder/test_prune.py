@@ -53,7 +53,7 @@ def removed(
     monkeypatch.setattr(prune, "_listed", lambda: iter(images))
     monkeypatch.setattr(prune, "_untag", lambda image: gone.append(image.name))
     monkeypatch.setattr(
-        prune, "docker", lambda *arguments: "a-container" if any(f"={id}" in arguments[-1] for id in used) else ""
+        prune, "ask", lambda *arguments: "a-container" if any(f"={id}" in arguments[-1] for id in used) else ""
     )
     said = [thing.name for thing in prune._images(settings, NOW - 30 * DAY, None, dry_run=False)]
     assert gone == said

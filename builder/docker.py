@@ -1,0 +1,100 @@
+"""The docker command: how everything that is asked of an engine, other than a build, reaches it.
+
+The command rather than a library: docker-py has no BuildKit, and its import alone takes half of
+the half second in which an identical request is to be answered. One way for all of it honours
+contexts, credential helpers and remote engines as the user has set them up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+from builder.failures.asked import EngineUnavailable
+from detectors.failures import BuildError
+
+COMMAND_TIME = 60
+"""Seconds that a docker command may take."""
+
+
+class DockerFailed(Exception):
+    """A docker command ended with an error; holds what it said, and what it printed all the same."""
+
+    def __init__(self, said: str, output: str = "") -> None:
+        super().__init__(said)
+        self.output = output
+
+
+class TimedOut(DockerFailed):
+    """A docker command took longer than its bound."""
+
+
+def run(*arguments: str, timeout: float = COMMAND_TIME) -> subprocess.CompletedProcess[bytes]:
+    """A docker command that ended well. Raises DockerFailed when it did not."""
+    # A session of its own: Ctrl-C is for this process, which then ends what it started in order.
+    try:
+        done = subprocess.run(
+            ["docker", *arguments],
+            capture_output=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise DockerFailed("there is no docker command on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise TimedOut(f"docker {arguments[0]} did not answer within {timeout:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip() or f"docker ended with {done.returncode}"
+        raise DockerFailed(said, done.stdout.decode(errors="replace"))
+    return done
+
+
+def docker(*arguments: str, timeout: float = COMMAND_TIME) -> str:
+    """What a docker command prints. Raises DockerFailed when it fails."""
+    return run(*arguments, timeout=timeout).stdout.decode(errors="replace")
+
+
+def ask(*arguments: str, timeout: float = COMMAND_TIME) -> str:
+    """What a docker command prints. Raises BuildError(EngineUnavailable) when it fails."""
+    try:
+        return docker(*arguments, timeout=timeout)
+    except DockerFailed as failed:
+        raise unavailable(failed) from None
+
+
+def unavailable(failed: DockerFailed) -> BuildError:
+    return BuildError(EngineUnavailable(str(failed)[:500]))
+
+
+def labelled(*labels: str) -> list[dict[str, Any]]:
+    """What the engine says of its images that have one of the labels, each once; one that goes meanwhile is left out.
+
+    As `docker image inspect` has it. Raises BuildError(EngineUnavailable).
+    """
+    listed = (
+        ask("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={label}").split() for label in labels
+    )
+    return _inspected(dict.fromkeys(id for ids in listed for id in ids))
+
+
+def _inspected(ids: Iterable[str]) -> list[dict[str, Any]]:
+    ids = tuple(ids)
+    if not ids:
+        return []
+    try:
+        found = docker("image", "inspect", "--", *ids)
+    except DockerFailed as failed:
+        if not is_no_image(failed):
+            raise unavailable(failed) from None
+        found = failed.output
+    return list(json.loads(found))
+
+
+def is_no_image(failed: DockerFailed) -> bool:
+    """Whether all that is wrong is that an image is not there."""
+    lines = str(failed).splitlines()
+    return all(re.search(r"no such image|reference does not exist", line, re.IGNORECASE) for line in lines)
