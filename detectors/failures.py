@@ -131,6 +131,17 @@ class PathTooLong:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveBroken:
+    """A file of the repository that is to be installed, and does not begin as an archive of its name does."""
+
+    path: str
+    start: str
+    """How it begins instead: one short line, empty where there is none."""
+    location: Location
+    """The line that installs it."""
+
+
+@dataclass(frozen=True, slots=True)
 class LfsPointer:
     """A file that holds the pointer of Git LFS instead of its content."""
 
@@ -181,6 +192,11 @@ _CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 def invalid(location: Location, format: str, found: str, problem: str) -> BuildError:
     """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
     return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200)))
+
+
+def broken(path: str, content: bytes, location: Location) -> BuildError:
+    """A BuildError(ArchiveBroken) of what the archive holds instead."""
+    return BuildError(ArchiveBroken(path, one_line(_shown(content[:1_000].decode(errors="replace"), 100)), location))
 
 
 def one_line(name: str, length: int = 100) -> str:

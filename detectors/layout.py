@@ -13,16 +13,25 @@ from detectors.failures import (
     NotAFile,
     PathAbsent,
     PathOutside,
+    broken,
     invalid,
 )
 from detectors.plan import FileRef, Options
-from detectors.source import Entry, Source, find, normalise, refuse_pointer
+from detectors.source import Entry, Source, find, normalise, refuse_pointer, small
 
 BINDER = ("binder", ".binder")
 """Where the configuration is, first found, when it is not in the project's directory itself.
 
 https://repo2docker.readthedocs.io/en/latest/configuration/
 """
+
+MAX_LOOKED_INTO = 100_000
+"""Bytes of an archive that is looked into: what stands for one by mistake, as the page of a site that asks for a
+password, is smaller."""
+
+STARTS = ((".whl", b"PK"), (".zip", b"PK"), (".tar.gz", b"\x1f\x8b"), (".tgz", b"\x1f\x8b"), (".tar.bz2", b"BZh"))
+"""How archives that installers take begin: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT,
+https://www.rfc-editor.org/rfc/rfc1952, https://sourceware.org/bzip2/."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +113,24 @@ def local_directory(source: Source, path: str, origin: Location) -> FileRef:
 def local_package(source: Source, path: str, origin: Location) -> tuple[FileRef, bool]:
     """The archive or the project's directory that `origin` installs, and whether it is a directory.
 
-    Raises as `local_file` does, and BuildError(FileInvalid) for a directory no installer could use.
+    Raises as `local_file` does, BuildError(ArchiveBroken), and BuildError(FileInvalid) for a directory no installer
+    could use.
     """
-    if _referred(source, path, origin).kind == "file":
-        return local_file(source, path, origin), False
+    entry = _referred(source, path, origin)
+    if entry.kind == "file":
+        archive = local_file(source, path, origin)
+        _refuse_broken(path, small(source, entry, MAX_LOOKED_INTO), origin)
+        return archive, False
     directory = local_directory(source, path, origin)
     if not any(find(source, posixpath.join(path, name)) for name in ("pyproject.toml", "setup.py")):
         raise invalid(origin, "a Python project", path or ".", "it holds neither pyproject.toml nor setup.py")
     return directory, True
+
+
+def _refuse_broken(path: str, content: bytes | None, origin: Location) -> None:
+    start = next((start for name, start in STARTS if path.lower().endswith(name)), b"")
+    if content is not None and not content.startswith(start):
+        raise broken(path, content, origin)
 
 
 def _referred(source: Source, path: str, origin: Location) -> Entry:

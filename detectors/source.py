@@ -158,14 +158,19 @@ def read(source: Source, path: str, limit: int = MAX_TEXT) -> str | None:
 
 def refuse_pointer(source: Source, path: str, entry: Entry) -> None:
     """Raises BuildError(LfsPointer) for a file of any size that Git LFS has left as a pointer."""
+    content = small(source, entry, MAX_POINTER)
+    if content and content.startswith(_POINTER):
+        raise BuildError(LfsPointer(path))
+
+
+def small(source: Source, entry: Entry, limit: int) -> bytes | None:
+    """A file's content, None where it has more than `limit` bytes."""
     try:
-        content = source.content(entry, MAX_POINTER)
+        return source.content(entry, limit)
     except BuildError as error:
         if isinstance(error.failure, FileTooLarge):
-            return
+            return None
         raise
-    if content.startswith(_POINTER):
-        raise BuildError(LfsPointer(path))
 
 
 def decode(path: str, content: bytes) -> str:

@@ -41,7 +41,8 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
     "The repository is at fault: its files (exit code 65)": (
         "none_readme_only", "none_misspelt", "none_one_folder_down", "conda_tab_indentation", "conda_duplicate_key",
         "conda_misspelt_key", "project_invalid_toml", "poetry_lock_unreadable", "pip_invalid_line", "pip_not_text",
-        "pip_lfs_pointer", "pip_missing_file", "pip_credentials", "pip_python_unavailable", "hooks_apt_invalid",
+        "pip_lfs_pointer", "pip_archive_broken", "pip_missing_file", "pip_credentials", "pip_python_unavailable",
+        "hooks_apt_invalid",
     ),
     "The repository is at fault: what it asks of conda (exit code 65)": (
         "conda_package_absent", "conda_version_absent", "conda_unsatisfiable", "conda_unsatisfiable_default_python",

@@ -210,6 +210,19 @@ def _of_repository(failure: object) -> Words | None:
                 ("Move what lies there up, or shorten its name.",),
                 Blame.REPOSITORY,
             )
+        case detected.ArchiveBroken():
+            is_zip = failure.path.lower().endswith((".whl", ".zip"))
+            lists = "python -m zipfile --list" if is_zip else "tar --list --file"
+            begins = f"It begins with: {failure.start}" if failure.start else "Nothing is in it"
+            return (
+                f"{failure.path} is no archive that could be installed",
+                f"{failure.location} asks for it\n{begins}",
+                (
+                    f"Get or build it again; when `{lists} {failure.path}` shows what is in it, commit it.",
+                    f"Or ask for the package by its name in {failure.location.path}, if an index has it.",
+                ),
+                Blame.REPOSITORY,
+            )
         case detected.LfsPointer():
             return (
                 f"{failure.path} is stored in Git LFS",

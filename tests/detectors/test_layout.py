@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from detectors.failures import (
+    ArchiveBroken,
     DirectoryAbsent,
     FileInvalid,
     LfsPointer,
@@ -12,7 +13,7 @@ from detectors.failures import (
     PathAbsent,
     PathOutside,
 )
-from detectors.layout import Layout, local_directory, local_file, local_package, local_path, locate
+from detectors.layout import MAX_LOOKED_INTO, Layout, local_directory, local_file, local_package, local_path, locate
 from detectors.plan import Options
 from detectors.source import MappingSource
 from tests.detectors.asking import failure_of
@@ -52,7 +53,7 @@ def test_local_path_outside_names_the_line() -> None:
 
 
 def test_what_a_line_points_at_must_be_there_and_of_its_kind() -> None:
-    source = MappingSource({"lib/a.py": "", "big.whl": LFS, "pkg/setup.py": "", "a.whl": "x"})
+    source = MappingSource({"lib/a.py": "", "big.whl": LFS, "pkg/setup.py": "", "a.whl": "PK"})
     assert failure_of(lambda: local_file(source, "no", HERE)) == PathAbsent("no", HERE)
     assert failure_of(lambda: local_file(source, "line\nbreak", HERE)) == PathAbsent("line\nbreak", HERE)
     assert failure_of(lambda: local_file(source, "lib", HERE)) == NotAFile("lib", "directory")
@@ -63,3 +64,20 @@ def test_what_a_line_points_at_must_be_there_and_of_its_kind() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "start"),
+    [
+        ("tides-1.0-py3-none-any.whl", "\n<!DOCTYPE html>\n<title>Sign in</title>", "<!DOCTYPE html>"),
+        ("tides-1.0.zip", "", ""),
+        ("tides-1.0.tar.gz", "PK\3\4", "PK\\x03\\x04"),
+        ("tides-1.0.TGZ", "see https://robot:hunter2@example.org/", "see https://***@example.org/"),
+        ("tides-1.0.tar.bz2", "x" * 200, "x" * 99 + "…"),
+    ],
+)
+def test_what_only_has_the_name_of_an_archive_is_told_with_how_it_begins(path: str, content: str, start: str) -> None:
+    source = MappingSource({path: content})
+    assert failure_of(lambda: local_package(source, path, HERE)) == ArchiveBroken(path, start, HERE)
+    large = MappingSource({path: content + "x" * (MAX_LOOKED_INTO + 1)})
+    assert local_package(large, path, HERE)[1] is False, "the tool that installs it has the last word"

@@ -184,7 +184,7 @@ def test_path_dependencies_are_followed() -> None:
         "app/pyproject.toml": HEAD + PYTHON + "one = {path = '../one'}\nw = {path = '../w-1-py3-none-any.whl'}\n",
         "one/pyproject.toml": PACKAGE + PYTHON + "two = {path = '../two', develop = true}\n",
         "two/pyproject.toml": PACKAGE + PYTHON + "one = {path = '../one'}\n",
-        "w-1-py3-none-any.whl": "x",
+        "w-1-py3-none-any.whl": "PK",
     }
     result = plan(files, subdir="app")
     assert [t.path for t in result.trees] == ["one", "two"]

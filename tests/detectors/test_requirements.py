@@ -12,7 +12,7 @@ from tests.detectors.asking import failure_of, survives, within_a_second
 REPOSITORY = {
     "pyproject.toml": "",
     "lib/setup.py": "",
-    "wheels/tides-1.0-py3-none-any.whl": "x",
+    "wheels/tides-1.0-py3-none-any.whl": "PK",
     "constraints.txt": "six<2\n",
     "more/base.txt": "attrs\n-r net.txt\n",
     "more/net.txt": "idna\n-r base.txt\n",
