@@ -19,7 +19,8 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 """Names under which a service on the loopback interface is asked."""
 
 AT_ONCE = 2
-"""Requests of other routes that are answered at once, in threads: at forty each costs the processor twice as much."""
+"""Requests that are answered at once in FastAPI's own threads, of routes that ask the database alone: at forty each
+costs the processor twice as much."""
 
 DESCRIPTION = """Environments of git repositories: their images, built on demand and kept right.
 

@@ -36,6 +36,10 @@ READING = ThreadPoolExecutor(2, "reading")
 disk."""
 
 
+ASKING = ThreadPoolExecutor(8, "asking")
+"""For what waits for the engine, which takes two seconds to say what a session uses."""
+
+
 async def apart(
     threads: ThreadPoolExecutor, ask: Callable[Arguments, Answer], *rest: Arguments.args, **named: Arguments.kwargs
 ) -> Answer:
@@ -43,14 +47,24 @@ async def apart(
     return await asyncio.get_running_loop().run_in_executor(threads, partial(ask, *rest, **named))
 
 
-def reads(route: Callable[Arguments, Response]) -> Callable[Arguments, Awaitable[Response]]:
-    """For a route that only reads records: FastAPI's own way to a thread and back takes more turns of the loop."""
+def within(
+    threads: ThreadPoolExecutor,
+) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Awaitable[Answer]]]:
+    """For a route that takes its time: FastAPI's own threads are few, and the way to them takes more turns of the
+    loop."""
 
-    @wraps(route)
-    async def answered(*given: Arguments.args, **named: Arguments.kwargs) -> Response:
-        return await apart(READING, route, *given, **named)
+    def answered_there(route: Callable[Arguments, Answer]) -> Callable[Arguments, Awaitable[Answer]]:
+        @wraps(route)
+        async def answered(*given: Arguments.args, **named: Arguments.kwargs) -> Answer:
+            return await apart(threads, route, *given, **named)
 
-    return answered
+        return answered
+
+    return answered_there
+
+
+reads = within(READING)
+"""For a route that only reads records."""
 
 
 async def _service(request: Request) -> Service:

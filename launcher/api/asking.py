@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from launcher.service import Launchers
 
 
-def _service(request: Request) -> Launchers:
+async def _service(request: Request) -> Launchers:
     service: Launchers = request.app.state.launchers
     return service
 

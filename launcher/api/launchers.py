@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from builder.api.asking import NOT_MODIFIED, Cursor, Id, IfMatch, IfNoneMatch, Limit, answer, revision_of
+from builder.api.asking import (
+    NOT_MODIFIED,
+    RESOLVING,
+    Cursor,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    answer,
+    revision_of,
+    within,
+)
 from builder.api.environments import environment_of
 from launcher import documents
 from launcher.api.asking import TheLaunchers
@@ -18,6 +29,7 @@ Search = Annotated[str, Query(max_length=63, pattern=r"^[^\x00-\x1f\x7f]*$", des
 
 
 @router.post("", status_code=201, response_model=documents.Launcher, summary="Create a launcher")
+@within(RESOLVING)
 def create(new: documents.NewLauncher, service: TheLaunchers, response: Response) -> Any:
     """One of code starts the first build of its environment."""
     launcher = service.create(

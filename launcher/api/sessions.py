@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from builder.api.asking import NOT_MODIFIED, Cursor, Id, IfNoneMatch, Limit, answer
+from builder.api.asking import ASKING, NOT_MODIFIED, Cursor, Id, IfNoneMatch, Limit, answer, within
 from launcher import documents
 from launcher.api.asking import TheLaunchers
 from launcher.records import SessionState
@@ -57,12 +57,14 @@ def resume(session_id: Id, service: TheLaunchers) -> Any:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": "Serving at /\n"}}}},
     summary="What it printed last, as text",
 )
+@within(ASKING)
 def log(session_id: Id, service: TheLaunchers) -> Response:
     text = "".join(f"{line}\n" for line in service.log(session_id))
     return Response(text, media_type="text/plain", headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/{session_id}/usage", response_model=documents.Usage | None, summary="What it uses now")
+@within(ASKING)
 def usage(session_id: Id, service: TheLaunchers) -> Any:
     found = service.usage(session_id)
     return found and documents.Usage.model_validate(found)

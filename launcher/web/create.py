@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from builder.api.asking import FETCHING, RESOLVING, within
 from builder.failures import explain
 from builder.failures.served import LauncherInvalid
 from builder.records import Choices
@@ -42,6 +43,7 @@ def create(
 
 
 @router.post("/launch/plan")
+@within(FETCHING)
 def plan(form: Form, builder: TheBuilder) -> Response:
     """The card: what would be built, and where each choice came from; or what is wrong, and what to do."""
     if "repository" not in form:
@@ -56,6 +58,7 @@ def plan(form: Form, builder: TheBuilder) -> Response:
 
 
 @router.post("/launch")
+@within(RESOLVING)
 def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from builder.api.asking import FETCHING, within
 from builder.failures import Explanation, explain
 from builder.records import Asked, Environment, Version
 from builder.service import BuildError, NewEnvironment, Service
@@ -42,6 +43,7 @@ def launcher(request: Request, name: str, launchers: TheLaunchers, builder: TheB
 
 
 @router.get("/actions")
+@within(FETCHING)
 def actions(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Launch and Rebuild, once it is known how fresh the image is: that asks the repository's host."""
     found = launchers.named(name)

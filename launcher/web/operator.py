@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from builder.api.asking import ASKING, within
 from builder.records import Ended
 from launcher.records import LIVE
 from launcher.web.home import name_of
@@ -44,6 +45,7 @@ def operator(launchers: TheLaunchers, builder: TheBuilder) -> Response:
 
 
 @router.get("/space")
+@within(ASKING)
 def space(launchers: TheLaunchers) -> Response:
     """Apart from the rest, since it takes its time."""
     return render("parts/space.html.j2", space=launchers.space())

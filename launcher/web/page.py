@@ -48,12 +48,12 @@ async def _form(request: Request) -> Mapping[str, str]:
     return {name: value.strip() for name, value in pairs if value.strip()}
 
 
-def _builder(request: Request) -> Service:
+async def _builder(request: Request) -> Service:
     service: Service = request.app.state.running.service
     return service
 
 
-def _launchers(request: Request) -> Launchers:
+async def _launchers(request: Request) -> Launchers:
     service: Launchers = request.app.state.launchers
     return service
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from builder.api.asking import ASKING, within
 from launcher.places import Places
 from launcher.records import OPEN
 from launcher.web.page import TheLaunchers, go, render
@@ -28,11 +29,13 @@ def session(request: Request, name: str, session_id: str, launchers: TheLauncher
 
 
 @router.get("/usage")
+@within(ASKING)
 def usage(name: str, session_id: str, launchers: TheLaunchers) -> Response:
     return render("parts/usage.html.j2", usage=launchers.usage(session_id))
 
 
 @router.get("/log")
+@within(ASKING)
 def log(name: str, session_id: str, launchers: TheLaunchers) -> Response:
     return render("parts/session_log.html.j2", lines=launchers.log(session_id))
 

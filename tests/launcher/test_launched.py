@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from builder.failures.asked import EngineUnavailable
+from builder.service import BuildError, Service
+from launcher.runtimes.fake import FakeRuntime
 from tests.launching import Launching
+from tests.service import PATIENCE
 
 pytestmark = pytest.mark.service
 
@@ -134,3 +140,29 @@ def test_launcher_without_an_image_launches_nothing(service: Launching) -> None:
     answer = service.http.post(f"/api/v1/launchers/{made['id']}/sessions")
     service.engine.gate.set()
     assert (answer.status_code, answer.json()["code"]) == (404, "no-version-yet")
+
+
+@pytest.mark.parametrize("slow", ["usage", "preview"])
+def test_an_engine_or_a_git_host_that_does_not_answer_keeps_no_other_page_waiting(
+    service: Launching, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    launcher = service.launcher()
+    session = service.launched(launcher)
+    answers, asked = threading.Event(), threading.Semaphore(0)
+
+    def silent(*_: object) -> None:
+        asked.release()
+        assert answers.wait(PATIENCE)
+        raise BuildError(EngineUnavailable("silent until now"))
+
+    monkeypatch.setattr(*{"usage": (FakeRuntime, "usage"), "preview": (Service, "preview")}[slow], silent)
+    page = f"/launchers/{launcher['name']}"
+    path = {"usage": f"{page}/sessions/{session['id']}/usage", "preview": f"{page}/actions"}[slow]
+    with ThreadPoolExecutor(4) as people:
+        try:
+            waiting = [people.submit(service.http.get, path) for _ in range(3)]
+            assert all(asked.acquire(timeout=PATIENCE) for _ in waiting)
+            assert people.submit(service.http.get, page).result(PATIENCE / 2).status_code == 200
+        finally:
+            answers.set()
+        assert {answered.result(PATIENCE).status_code for answered in waiting} == {{"usage": 503, "preview": 200}[slow]}
