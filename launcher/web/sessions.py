@@ -14,13 +14,19 @@ router = APIRouter(prefix="/launchers/{name}/sessions/{session_id}")
 
 
 @router.get("")
-def session(request: Request, name: str, session_id: str, launchers: TheLaunchers, open: bool = False) -> Response:
-    """With `open`, its frontend is opened as soon as it answers."""
+def session(
+    request: Request, name: str, session_id: str, launchers: TheLaunchers, open: bool = False, shown: str = ""
+) -> Response:
+    """With `open`, its frontend is opened as soon as it answers. The state that is `shown` is not sent again: a button
+    that is drawn anew while somebody presses it does nothing."""
     found = launchers.session(session_id)
     places: Places = request.app.state.places
     address = places.opening(request.url.scheme, request.headers.get("host", ""), found)
-    if open and found.state in OPEN and "hx-request" in request.headers:
-        return Response(headers={"HX-Redirect": address})
+    if "hx-request" in request.headers:
+        if open and found.state in OPEN:
+            return Response(headers={"HX-Redirect": address})
+        if shown == found.state:
+            return Response(status_code=204)
     launcher = launchers.launcher(found.launcher_id)
     return render(
         "session.html.j2", launcher=launcher, session=found, address=address, open=open,

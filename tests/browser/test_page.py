@@ -274,6 +274,23 @@ def test_session_is_paused_resumed_and_stopped(world: World, page: Page) -> None
     expect(page.get_by_text("Its work directory is kept")).to_be_visible()
 
 
+def test_session_on_its_way_is_drawn_anew_only_when_its_state_changes(world: World, page: Page) -> None:
+    world.service.runtime.ready = False
+    try:
+        page.goto(f"{world.address}/launchers/tides")
+        page.get_by_role("button", name="Launch").click()
+        stop = page.get_by_role("button", name="Stop")
+        stop.evaluate("button => { button.title = 'as it was' }")
+        for _ in range(3):
+            page.wait_for_event("response", lambda response: "shown=starting" in response.url)
+        expect(stop).to_have_attribute("title", "as it was")
+        stop.click()
+        expect(page.get_by_text("Its work directory is kept")).to_be_visible()
+        assert page.locator("#session").get_attribute("hx-get") is None, "what has ended is not asked about any more"
+    finally:
+        world.service.runtime.ready = True
+
+
 def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) -> None:
     words = ["serve", "--title=High and low", "{port}"]
     launcher = world.service.launcher(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from builder.buildkit import BuildKit
 from builder.embedded import embedded
@@ -74,6 +74,14 @@ def work_directories() -> list[str]:
     return [name.removeprefix("launchyard-session-") for name in listed]
 
 
+def opened(page: Page) -> None:
+    """Wait until JupyterLab has opened; fails with what the page says instead."""
+    try:
+        page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/[0-9a-f-]+/lab"), timeout=STARTED)
+    except TimeoutError:
+        pytest.fail(f"{page.url} says:\n{page.locator('body').inner_text()}", pytrace=False)
+
+
 def run_cell(page: Page, code: str) -> str:
     """Type a cell into a new notebook of JupyterLab's launcher, run it, and give what it printed."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
@@ -101,7 +109,7 @@ def test_from_a_pasted_link_to_a_cell_a_rebuild_its_difference_and_back(
 
         expect(page.locator(".pill").first).to_have_text("succeeded", timeout=BUILT)
         page.get_by_role("button", name="Launch").click()
-        page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/[0-9a-f-]+/lab"), timeout=STARTED)
+        opened(page)
         seen = run_cell(page, "import six, tides; print(six.__version__, tides.HIGH)")
         assert seen == "1.16.0 7"
         session = page.url
@@ -113,7 +121,7 @@ def test_from_a_pasted_link_to_a_cell_a_rebuild_its_difference_and_back(
         expect(page.get_by_role("link", name="running").first).to_be_visible()
         page.get_by_role("link", name="running").first.click()
         page.get_by_role("link", name="Open").click()
-        page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/[0-9a-f-]+/lab"), timeout=STARTED)
+        opened(page)
         assert session.split("/sessions/")[1][:36] in page.url
 
         (repository / "requirements.txt").write_text("six==1.17.0\n")
@@ -224,7 +232,7 @@ def test_two_people_at_once_have_a_launcher_and_a_session_each(
                 expect(page.locator(".pill").first).to_have_text("succeeded", timeout=BUILT)
                 page.get_by_role("button", name="Launch").click()
             for page, name in zip(pages, ("ada", "mary"), strict=True):
-                page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/[0-9a-f-]+/lab"), timeout=STARTED)
+                opened(page)
                 assert run_cell(page, "import whose; print(whose.NAME)") == name
             answer = pages[1].goto(pages[0].url)
             assert answer and answer.status == 403, "who was given no token opens nobody's session"
