@@ -238,7 +238,8 @@ def _check_age(choice: Choice) -> None:
         version = tuple(map(int, match[2].split(".")))
         oldest = OLDEST[: len(version)]
         if version < oldest or (match[1] == "<" and version == oldest):
-            raise BuildError(PythonUnavailable(choice.value, choice.origin, PYTHONS))
+            by_file = choice.origin != "option --python"
+            raise BuildError(PythonUnavailable(choice.value, choice.origin, PYTHONS, by_file))
 
 
 def _mapping(node: Node, text: str) -> dict[str, Node]:

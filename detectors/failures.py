@@ -173,6 +173,8 @@ class PythonUnavailable:
     asked: str
     origin: str
     supported: tuple[str, ...]
+    by_file: bool = False
+    """A file of the repository's chooses it, and `--python` would overrule that."""
 
 
 @dataclass(frozen=True, slots=True)

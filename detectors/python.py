@@ -75,7 +75,7 @@ def choose(source: Source, layout: Layout, options: Options, required: Required 
         if pin.minor in allowed:
             return Chosen(pin.choice, ignored + _overruled(pins[number + 1 :], pin.location.path), warnings)
         if required is None:
-            raise BuildError(PythonUnavailable(pin.written, str(pin.location), SUPPORTED))
+            raise BuildError(PythonUnavailable(pin.written, str(pin.location), SUPPORTED, by_file=True))
         reason = f"{required.origin} allows {required.text}; {pin.minor} is none of that, or has no builds"
         ignored += (Ignored(pin.location.path, reason),)
     usual = default(options)

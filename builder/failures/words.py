@@ -255,10 +255,11 @@ def _of_repository(failure: object) -> Words | None:
                 Blame.REPOSITORY,
             )
         case detected.PythonUnavailable():
+            overrule = f"Or choose one of them with --python, which overrules {failure.origin}."
             return (
                 f"Python {failure.asked} is not available",
                 f"{failure.origin} asks for {failure.asked}",
-                (f"Ask for one of {', '.join(failure.supported)}.",),
+                (f"Ask for one of {', '.join(failure.supported)}.", *((overrule,) if failure.by_file else ())),
                 Blame.REPOSITORY,
             )
     return None

@@ -77,7 +77,7 @@ def test_runtime_txt_of_another_language_is_refused() -> None:
 
 def test_unsupported_python_is_named_with_those_there_are() -> None:
     assert unavailable(files={"runtime.txt": "python-2.7.18"}) == PythonUnavailable(
-        "python-2.7.18", "runtime.txt:1", SUPPORTED
+        "python-2.7.18", "runtime.txt:1", SUPPORTED, by_file=True
     )
     assert unavailable(python="3.8").origin == "option --python"
     assert unavailable(python="newest").asked == "newest"
