@@ -322,22 +322,28 @@ class TestCloning:
             docker("run", "--rm", "--entrypoint=sh", kept[0], image, "-c", "mkdir -p .launchyard-clone/.git")
             without = docker("run", "--rm", *kept, f"--env=LAUNCHYARD_COMMIT={'0' * 40}", image, "ls", "-A")
             then = docker("run", "--rm", *kept, f"--env=LAUNCHYARD_COMMIT={first}", image, "ls", "-A")
-        assert without == ".venv\n"
+        assert without.split() == [".venv", "CLONE-FAILED.txt"]
         assert then.split() == [".git", ".venv", "tides.py"]
 
     @pytest.mark.parametrize(
-        "absent",
-        ["git://{gateway}:9/tides", "https://repository.invalid/tides", "file:///nowhere"],
+        ("absent", "words"),
+        [
+            ("git://{gateway}:9/tides", "Connection refused"),
+            ("https://repository.invalid/tides", "Could not resolve host"),
+            ("file:///nowhere", "does not appear to be a git repository"),
+        ],
         ids=["nothing listens", "no such host", "no such path"],
     )
-    def test_a_repository_that_cannot_be_cloned_opens_the_session_all_the_same(
-        self, absent: str, image_of: ImageOf, gateway: str
+    def test_a_repository_that_cannot_be_cloned_opens_the_session_all_the_same_and_says_why_in_it(
+        self, absent: str, words: str, image_of: ImageOf, gateway: str
     ) -> None:
         asked = {**PLACE, "LAUNCHYARD_REPOSITORY": absent.format(gateway=gateway), "LAUNCHYARD_COMMIT": "0" * 40}
         with container(image_of(SIX).reference, environ=asked) as session:
             assert answer(session, f"{BASE}lab?token={TOKEN}") == 200
             wait_for_log(session, "the repository could not be cloned; the session opens without it")
-            assert get_json(session, f"{BASE}api/contents")["content"] == []
+            shown = get_json(session, f"{BASE}api/contents")["content"]
+            assert [file["name"] for file in shown] == ["CLONE-FAILED.txt"]
+            assert words in run_terminal(session, "cat CLONE-FAILED.txt")
 
     def test_a_host_that_never_answers_does_not_keep_the_session_shut(self, image_of: ImageOf, gateway: str) -> None:
         with serving(gateway, lambda request: (401, "text/plain", b"")) as asks_for_a_password:
