@@ -28,11 +28,12 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError, StatementError
 
+from builder.database import OWN, Schema, database_failure, url_of
 from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
 from builder.locks import LockTimeout, held
 from builder.records import BackedUp
 from builder.settings import Settings
-from builder.store import OWN, Schema, Store, database_failure, url_of
+from builder.store import Store
 from detectors.failures import BuildError
 
 FORMAT = 1

@@ -17,8 +17,8 @@ from detectors import CHAIN
 from detectors.plan import FRONTENDS
 
 if TYPE_CHECKING:
+    from builder.database import Schema
     from builder.records import BackedUp, Built
-    from builder.store import Schema
 
 
 class Installation(Protocol):

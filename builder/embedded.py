@@ -13,6 +13,7 @@ from typing import Literal
 
 from sqlalchemy.exc import OperationalError
 
+from builder.database import driver_url, summary, url_of
 from builder.failures.served import DatabaseNeeded, StateTaken
 from builder.ids import new_id
 from builder.journal import Journal
@@ -22,7 +23,7 @@ from builder.previews import Previews
 from builder.queue import Queue
 from builder.scratch import clear_all
 from builder.service import Builder, Engine, Service, Settings
-from builder.store import Store, driver_url, summary, url_of
+from builder.store import Store
 from builder.worker import Runner
 from detectors.failures import BuildError
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from dbos import error as dbos_errors
 from sqlalchemy.exc import SQLAlchemyError
 
+from builder.database import summary
 from builder.journal import JournalTaken
-from builder.store import LEASE, Store, summary
+from builder.store import LEASE, Store
 from detectors.failures import BuildError
 
 BEAT = 3.0

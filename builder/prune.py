@@ -107,7 +107,8 @@ def _current(settings: Settings) -> frozenset[str]:
     """What environments of a build service would be launched from now."""
     if not settings.database and not Path(settings.state_dir, "service", "records.db").exists():
         return frozenset()
-    from builder.store import Store, url_of
+    from builder.database import url_of
+    from builder.store import Store
 
     store = Store(url_of(settings))
     try:

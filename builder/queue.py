@@ -28,6 +28,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from builder.address import parse
 from builder.build import names_registry
+from builder.database import database_failure, summary
 from builder.failures import explain
 from builder.failures.built import DiskFull
 from builder.failures.served import BuilderLost, RecordAbsent
@@ -38,7 +39,7 @@ from builder.perform import Order, outcome_from_json, outcome_to_json
 from builder.records import ENDED, Build, Environment, Outcome, Reason, StepTime
 from builder.scratch import clear_all
 from builder.service import BuildError, Settings, Wish, request_of
-from builder.store import Store, database_failure, summary
+from builder.store import Store
 from builder.worker import Runner
 
 NAME = "builds"

@@ -5,22 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from pydantic_core import from_json
-from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
-from builder.failures.built import DiskFull
-from builder.failures.served import DatabaseAway, NameTaken, RecordAbsent, RevisionStale
+from builder.database import Database, only_row
+from builder.failures.served import NameTaken, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.locked import Lock
 from builder.records import (
@@ -44,31 +39,12 @@ from builder.records import (
     Worker,
 )
 from builder.schema import builds, environments, versions, workers
-from builder.settings import Settings
 from detectors.failures import BuildError
 
 MAX_PAGE = 200
 
 LEASE = 12.0
 """Seconds without a sign of life, after which a worker counts as dead."""
-
-MAX_LOG = 16_000
-"""Pages of 4,096 bytes that SQLite's log may have before who writes has to wait for the disk, which takes up to a
-second: `checkpoint` is to come before that."""
-
-MIGRATING = 8_700
-"""The number of the lock that Postgres gives to one process at a time: several may start at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """Tables of one part of Launchyard in the one database, as Alembic makes them."""
-
-    scripts: Path
-    """The directory of their migrations."""
-    version_table: str
-    """Where it keeps how far they are."""
-
 
 _BUILDS = sa.select(
     builds,
@@ -138,57 +114,8 @@ def _paged(query: sa.Select[Any], key: sa.Column[Any], on: bool) -> sa.Select[An
     return behind.order_by(key.desc()).limit(sa.bindparam("limit"))
 
 
-OWN = Schema(Path(__file__).parent / "migrations", "alembic_version")
-
-
-class Store:
+class Store(Database):
     """What is remembered. What is not there raises BuildError(RecordAbsent)."""
-
-    def __init__(self, url: str) -> None:
-        """`url` is SQLAlchemy's: "sqlite:////path" or "postgresql://…"."""
-        self._engine = _engine(url)
-        # SQLite has one writer at a time, and who waits for it looks again after pauses of up to 100 ms.
-        self._one_writer = threading.Lock() if url.startswith("sqlite") else nullcontext()
-
-    def migrate(self, to: str = "head", schema: Schema = OWN) -> None:
-        """Bring a schema up to this release's, or to an earlier one; data is kept.
-
-        Raises BuildError(DatabaseAway).
-        """
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(schema.scripts))
-        try:
-            with self.writing() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
-                config.attributes["connection"] = connection
-                command.upgrade(config, to)
-        except OperationalError as error:
-            raise BuildError(database_failure(error)) from None
-
-    @property
-    def engine(self) -> sa.Engine:
-        """The database, for records of others beside these; `writing` is how it is written to."""
-        return self._engine
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def checkpoint(self) -> None:
-        """Of SQLite alone: bring what its log of writes has into its file; who writes goes on beside.
-
-        Raises sqlalchemy.exc.OperationalError.
-        """
-        with self._reading() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
-
-    def answers(self) -> None:
-        """Ask the database for nothing. Raises sqlalchemy.exc.OperationalError when it does not answer."""
-        with self._reading() as connection:
-            connection.execute(sa.select(sa.literal(1)))
 
     # Environments
 
@@ -227,11 +154,11 @@ class Store:
         raise BuildError(NameTaken(name))
 
     def environment(self, id: str) -> Environment:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _environment(only_row(connection, _ENVIRONMENT, "environment", id))
 
     def environment_named(self, name: str) -> Environment:
-        with self._reading() as connection:
+        with self.reading() as connection:
             query = _ENVIRONMENTS.where(environments.c.name == name)
             return _environment(only_row(connection, query, "environment", name))
 
@@ -311,12 +238,12 @@ class Store:
             builds.c.state.in_(UNDER_WAY),
             builds.c.cancelling.is_(False),
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(same).mappings().first()
         return _build(found) if found else None
 
     def build(self, id: str) -> Build:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return _build(only_row(connection, _BUILD, "build", id))
 
     def builds(
@@ -335,13 +262,13 @@ class Store:
     def under_way(self) -> tuple[Build, ...]:
         """Builds that have not ended, the oldest first."""
         query = _BUILDS.where(builds.c.state.in_(UNDER_WAY)).order_by(builds.c.id)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return tuple(map(_build, connection.execute(query).mappings()))
 
     def counts(self) -> dict[str, int]:
         """How many builds are under way, by state."""
         query = sa.select(builds.c.state, sa.func.count()).where(builds.c.state.in_(UNDER_WAY)).group_by(builds.c.state)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return {state: count for state, count in connection.execute(query)}
 
     def ended(self, since: datetime) -> tuple[Ended, ...]:
@@ -349,7 +276,7 @@ class Store:
         day, code = sa.func.date(builds.c.finished_at), builds.c.explanation["code"].as_string()
         query = sa.select(day, builds.c.state, code, sa.func.count()).where(builds.c.finished_at >= since)
         query = query.group_by(day, builds.c.state, code).order_by(day)
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(query).all()
         return tuple(Ended(date.fromisoformat(str(day)), state, code or "", count) for day, state, code, count in found)
 
@@ -385,7 +312,7 @@ class Store:
 
     def is_cancelling(self, id: str) -> bool:
         """Whether a build is to end: it was cancelled, or its environment is gone."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.scalar(_CANCELLING, {"id": id})
         return found is None or bool(found)
 
@@ -470,7 +397,7 @@ class Store:
 
     def version(self, environment_id: str, number: int, *parts: VersionPart) -> Version:
         """With those of its parts that are named."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return self._version(connection, environment_id, number, *parts)
 
     def use_version(
@@ -491,7 +418,7 @@ class Store:
         current = sa.and_(
             versions.c.environment_id == environments.c.id, versions.c.number == environments.c.current_version
         )
-        with self._reading() as connection:
+        with self.reading() as connection:
             if not sa.inspect(connection).has_table(versions.name):
                 return frozenset()
             return frozenset(connection.scalars(sa.select(versions.c.reference).join(environments, current)))
@@ -529,42 +456,12 @@ class Store:
 
     def workers(self) -> tuple[Worker, ...]:
         """Those that are alive, the oldest first. The last one that dies is forgotten by nobody."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             alive = workers.c.seen_at >= _clock(connection) - timedelta(seconds=LEASE)
             found = connection.execute(sa.select(workers).where(alive).order_by(workers.c.started_at)).mappings()
             return tuple(Worker(**row) for row in found)
 
     # How
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection that sees everything as it is at one moment, however long it reads."""
-        with self._engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            connection = connection.execution_options(launchyard_begin="DEFERRED")
-            with connection.begin():
-                yield connection
-
-    def schema(self, connection: sa.Connection, schema: Schema = OWN) -> str | None:
-        """The migration that a schema's tables are of; None where there are none yet."""
-        from alembic.migration import MigrationContext
-
-        context = MigrationContext.configure(connection, opts={"version_table": schema.version_table})
-        return context.get_current_revision()
-
-    @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
-        """A connection whose changes happen together, or not at all."""
-        with self._one_writer, self._engine.connect() as connection:
-            connection = connection.execution_options(launchyard_begin="IMMEDIATE")
-            with connection.begin():
-                yield connection
 
     def _at_revision(self, connection: sa.Connection, id: str, revision: int | None) -> Environment:
         found = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", id))
@@ -577,7 +474,7 @@ class Store:
     ) -> tuple[list[dict[str, Any]], str | None]:
         limit = max(1, min(limit, MAX_PAGE))
         on = {} if after is None else {"after": after}
-        with self._reading() as connection:
+        with self.reading() as connection:
             found = connection.execute(paged, {**given, **on, "limit": limit + 1})
             names = tuple(found.keys())
             rows = [dict(zip(names, row, strict=True)) for row in found.all()]
@@ -586,70 +483,6 @@ class Store:
 
 def _given(**values: str | None) -> dict[Any, str]:
     return {name: value for name, value in values.items() if value}
-
-
-def only_row(
-    connection: sa.Connection, query: sa.Select[Any], what: str, id: str, *, lock: bool = False, **given: str | int
-) -> sa.RowMapping:
-    """What a query finds one of at the most, by what is given or by its parameter `id` if it has one.
-
-    Raises BuildError(RecordAbsent).
-    """
-    found = connection.execute(query.with_for_update() if lock else query, given or {"id": id}).mappings().first()
-    if found is None:
-        raise BuildError(RecordAbsent(what, id))
-    return found
-
-
-def url_of(settings: Settings) -> str:
-    """Where a service of these settings remembers."""
-    return settings.database or f"sqlite:///{Path(settings.state_dir, 'service', 'records.db')}"
-
-
-def driver_url(url: str) -> str:
-    """An address of a database with the driver that is installed: SQLAlchemy's own choice for Postgres is another."""
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
-
-
-def summary(error: BaseException) -> str:
-    """What a database's driver said, in one line and without the statement that it was asked."""
-    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
-
-
-def database_failure(error: Exception) -> DatabaseAway | DiskFull:
-    """What is wrong where a database does not do as it is asked."""
-    said = summary(error)
-    # https://www.sqlite.org/rescode.html#full
-    return DiskFull(f"the service's database: {said}") if "disk is full" in said else DatabaseAway(said)
-
-
-def _engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
-        # A connection that broke off while nobody used it is made anew; one that does not come is given up.
-        return sa.create_engine(
-            driver_url(url), pool_pre_ping=True, pool_size=10, max_overflow=30, pool_timeout=10,
-            connect_args={"connect_timeout": 5}, json_deserializer=from_json,
-        )  # fmt: skip
-    engine = sa.create_engine(url, json_deserializer=from_json)  # in less than half of json's time
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    # The driver's own transactions begin at the first write, too late for reads before it to hold.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 20000",
-        f"wal_autocheckpoint = {MAX_LOG}",
-    ):  # fmt: skip
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A read is mostly one statement, which sees one state by itself.
-    if how := connection.get_execution_options().get("launchyard_begin"):
-        connection.exec_driver_sql(f"BEGIN {how}")
 
 
 def _held(connection: sa.Connection, build_id: str) -> tuple[Environment, Build] | None:

@@ -16,7 +16,7 @@ from builder.service import Builder, BuildError
 from builder.terminal import STOPPED, Commands, emit, json_option, note
 
 if TYPE_CHECKING:
-    from builder.store import Schema
+    from builder.database import Schema
     from launcher.records import Instance, SessionRequest
     from launcher.sessions import Probe, Runtime
 

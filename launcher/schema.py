@@ -6,8 +6,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from builder.database import Schema
 from builder.schema import Instant
-from builder.store import Schema
 
 METADATA = sa.MetaData()
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from builder.database import Database, only_row
 from builder.failures.served import NameTaken, RevisionStale, SessionsFull
 from builder.ids import new_id
 from builder.records import Page
 from builder.service import BuildError
-from builder.store import Store, only_row
 from launcher.records import LIVE, Launcher, Session, SessionState
 from launcher.schema import SCHEMA, installation, launchers, sessions
 
@@ -56,20 +55,20 @@ class NewSession:
 class LauncherStore:
     """What is remembered. What is not there raises BuildError(RecordAbsent)."""
 
-    def __init__(self, store: Store) -> None:
-        """Over the builder's, whose database this one has its tables in."""
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        """In the database of the builder's records."""
+        self._database = database
 
     def migrate(self) -> None:
         """Bring the schema up to this release's."""
-        self._store.migrate(schema=SCHEMA)
-        with self._store.writing() as connection:
+        self._database.migrate(schema=SCHEMA)
+        with self._database.writing() as connection:
             if connection.scalar(sa.select(installation.c.id)) is None:
                 connection.execute(installation.insert().values(id=new_id()))
 
     def owner(self) -> str:
         """By what a runtime tells this service's sessions from others'."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return str(connection.scalar(sa.select(installation.c.id)))
 
     # Launchers
@@ -81,19 +80,19 @@ class LauncherStore:
             "revision": 1, "created_at": _now(), "updated_at": _now(),
         }  # fmt: skip
         try:
-            with self._store.writing() as connection:
+            with self._database.writing() as connection:
                 connection.execute(launchers.insert().values(**row))
         except IntegrityError:
             raise BuildError(NameTaken(name, "launcher")) from None
         return self.launcher(str(row["id"]))
 
     def launcher(self, id: str) -> Launcher:
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return _launcher(_row_of_launcher(connection, id))
 
     def named(self, name: str) -> Launcher:
         """The launcher of a name."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             query = sa.select(launchers).where(launchers.c.name == name)
             return _launcher(only_row(connection, query, "launcher", name))
 
@@ -108,12 +107,12 @@ class LauncherStore:
     def launchers_of(self, environment_id: str) -> tuple[Launcher, ...]:
         """Those that launch an environment."""
         query = sa.select(launchers).where(_KEPT_ONES, launchers.c.environment_id == environment_id)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return tuple(map(_launcher, connection.execute(query).mappings()))
 
     def secrets(self, launcher_id: str) -> Mapping[str, str]:
         """With their values: for its sessions, and for nobody to see."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return dict(connection.scalar(sa.select(launchers.c.secrets).where(launchers.c.id == launcher_id)) or {})
 
     def change_launcher(
@@ -124,7 +123,7 @@ class LauncherStore:
         Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
         """
         try:
-            with self._store.writing() as connection:
+            with self._database.writing() as connection:
                 found = _at_revision(connection, id, revision)
                 kept = {name: value for name, value in {**found["secrets"], **secrets}.items() if value is not None}
                 connection.execute(
@@ -138,7 +137,7 @@ class LauncherStore:
 
     def delete_launcher(self, id: str, revision: int | None = None) -> Launcher:
         """Give its name free and let its sessions end; `forget` does the rest once they are gone."""
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             found = _at_revision(connection, id, revision)
             connection.execute(
                 launchers.update().where(launchers.c.id == id).values(name=f"~{id}", deleting=True, secrets={})
@@ -154,12 +153,12 @@ class LauncherStore:
         """Launchers that wait to be forgotten, and have no session any more."""
         live = sa.select(sessions.c.id).where(sessions.c.launcher_id == launchers.c.id, sessions.c.state.in_(LIVE))
         query = sa.select(launchers.c.id, launchers.c.works).where(launchers.c.deleting, ~live.exists())
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return tuple(Deleted(id, works) for id, works in connection.execute(query))
 
     def forget(self, launcher_id: str) -> None:
         """Forget a launcher with its sessions."""
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(sessions.delete().where(sessions.c.launcher_id == launcher_id))
             connection.execute(launchers.delete().where(launchers.c.id == launcher_id))
 
@@ -170,7 +169,7 @@ class LauncherStore:
 
         Raises BuildError(SessionsFull) where `at_once` are not stopped.
         """
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             _row_of_launcher(connection, new.launcher_id, lock=True)
             live = sa.select(sa.func.count()).where(sessions.c.state.in_(LIVE))
             if (connection.scalar(live) or 0) >= at_once:
@@ -203,7 +202,7 @@ class LauncherStore:
             connection.execute(sessions.delete().where(*ended, sessions.c.id < oldest[0]))
 
     def session(self, id: str) -> Session:
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return _session(only_row(connection, sa.select(sessions).where(sessions.c.id == id), "session", id))
 
     def sessions(
@@ -226,14 +225,14 @@ class LauncherStore:
     def live(self) -> tuple[Session, ...]:
         """Every session that holds a work directory, the oldest first."""
         query = sa.select(sessions).where(sessions.c.state.in_(LIVE)).order_by(sessions.c.id)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return tuple(map(_session, connection.execute(query).mappings()))
 
     def move(self, id: str, came_from: Sequence[SessionState], state: SessionState, **values: Any) -> bool:
         """Let a session's state be another one, if it is in one of those it may come from; whether it was."""
         if state in ENDED:
             values = {"ended_at": _now(), "url": "", **values}
-        with self._store.writing() as connection:
+        with self._database.writing() as connection:
             changed = connection.execute(
                 sessions.update()
                 .where(sessions.c.id == id, sessions.c.state.in_(came_from))
@@ -243,18 +242,13 @@ class LauncherStore:
 
     # How
 
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._store.engine.begin() as connection:
-            yield connection
-
     def _page(
         self, query: sa.Select[Any], key: sa.Column[Any], after: str | None, limit: int
     ) -> tuple[list[sa.RowMapping], str | None]:
         limit = max(1, min(limit, MAX_PAGE))
         if after is not None:
             query = query.where(key < after)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
         return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
 

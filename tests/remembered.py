@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.backup import back_up
+from builder.database import url_of
 from builder.journal import Journal
 from builder.records import WHOLE, Asked, Build, Choices, Environment, Page, Version
 from builder.settings import Settings
-from builder.store import Store, url_of
+from builder.store import Store
 from tests.builder.test_store import FAILED, outcome
 
 BACKUPS = Path(__file__).parent / "builder" / "backups"

@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from builder.database import database_failure
 from builder.documents import Problem
 from builder.failures import Explanation, explain, served
 from builder.service import BuildError
-from builder.store import database_failure
 
 STATUS = {
     served.RecordAbsent: 404,

@@ -15,6 +15,7 @@ import pytest
 
 from builder import parents, prune
 from builder.address import parse
+from builder.database import url_of
 from builder.fake_engine import FakeEngine
 from builder.journal import Journal
 from builder.locks import held
@@ -22,7 +23,7 @@ from builder.prune import Kept, Removed, chosen
 from builder.records import Asked, Built, Choices
 from builder.repository import Commit, open_commit
 from builder.settings import Settings
-from builder.store import Store, url_of
+from builder.store import Store
 from detectors.source import read
 from tests.builder.test_store import outcome
 from tests.conftest import MakeRepository

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from builder.database import driver_url
 from builder.failures.served import NameTaken, RecordAbsent
 from builder.locked import Lock, PythonPackage
 from builder.records import Asked, Base, Build, Built, Choices, Environment, Inventory, Outcome, Package, Provenance
 from builder.schema import METADATA, environments
-from builder.store import Store, driver_url
+from builder.store import Store
 from detectors.failures import BuildError
 from tests import servers
 from tests.servers import Server
