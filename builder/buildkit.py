@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from builder import disk
-from builder.docker import COMMAND_TIME, DockerFailed, ask, docker, is_no_image, labelled, unavailable
+from builder.docker import COMMAND_TIME, DockerFailed, ask, docker, inspected, labelled, unavailable
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
 from builder.failures.asked import PushFailed, RecordInvalid
 from builder.identity import LABEL
@@ -50,13 +50,8 @@ class BuildKit:
     """The Engine that the docker command talks to."""
 
     def inspect(self, reference: str) -> Image | None:
-        try:
-            found = docker("image", "inspect", "--", reference)
-        except DockerFailed as failed:
-            if is_no_image(failed):
-                return None
-            raise unavailable(failed) from None
-        return _image(json.loads(found)[0])
+        found = inspected("image", reference)
+        return _image(found[0]) if found else None
 
     def build(self, request: BuildRequest, report: Report) -> str:
         with tempfile.TemporaryDirectory(prefix="launchyard-") as scratch:

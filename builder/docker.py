@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from builder.failures.asked import EngineUnavailable
 from detectors.failures import BuildError
@@ -71,30 +70,28 @@ def unavailable(failed: DockerFailed) -> BuildError:
 
 
 def labelled(*labels: str) -> list[dict[str, Any]]:
-    """What the engine says of its images that have one of the labels, each once; one that goes meanwhile is left out.
+    """The engine's images that have one of the labels, each once, as `inspected` has them."""
+    listed = (ask("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={label}") for label in labels)
+    return inspected("image", *dict.fromkeys(id for ids in listed for id in ids.split()))
 
-    As `docker image inspect` has it. Raises BuildError(EngineUnavailable).
+
+def inspected(kind: Literal["image", "container"], *names: str) -> list[dict[str, Any]]:
+    """What `docker inspect` says of them; what is not there, or went just now, is left out.
+
+    Raises BuildError(EngineUnavailable).
     """
-    listed = (
-        ask("image", "ls", "--all", "--no-trunc", "--quiet", f"--filter=label={label}").split() for label in labels
-    )
-    return _inspected(dict.fromkeys(id for ids in listed for id in ids))
-
-
-def _inspected(ids: Iterable[str]) -> list[dict[str, Any]]:
-    ids = tuple(ids)
-    if not ids:
+    if not names:
         return []
     try:
-        found = docker("image", "inspect", "--", *ids)
+        found = docker(kind, "inspect", "--", *names)
     except DockerFailed as failed:
-        if not is_no_image(failed):
+        if not is_absent(failed, kind):
             raise unavailable(failed) from None
-        found = failed.output
+        found = failed.output or "[]"
     return list(json.loads(found))
 
 
-def is_no_image(failed: DockerFailed) -> bool:
-    """Whether all that is wrong is that an image is not there."""
+def is_absent(failed: DockerFailed, kind: str) -> bool:
+    """Whether all that is wrong is that something is not there."""
     lines = str(failed).splitlines()
-    return all(re.search(r"no such image|reference does not exist", line, re.IGNORECASE) for line in lines)
+    return all(re.search(rf"no such {kind}|reference does not exist", line, re.IGNORECASE) for line in lines)

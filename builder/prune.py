@@ -19,7 +19,7 @@ from typing import Any
 
 from builder import parents
 from builder.buildkit import BuildKit
-from builder.docker import DockerFailed, ask, docker, is_no_image, labelled, unavailable
+from builder.docker import DockerFailed, ask, docker, is_absent, labelled, unavailable
 from builder.identity import LABEL
 from builder.locks import LockTimeout, held
 from builder.quantities import duration_in_words, size_of
@@ -158,7 +158,9 @@ def _remove(image: Kept, lock: Path, dry_run: bool) -> bool:
     try:
         return _locked(lock, dry_run, lambda: _untag(image))
     except DockerFailed as failed:
-        if is_no_image(failed) or "conflict" in str(failed).lower():  # Somebody removed it, or made a container of it.
+        if (
+            is_absent(failed, "image") or "conflict" in str(failed).lower()
+        ):  # Somebody removed it, or made a container of it.
             return False
         raise unavailable(failed) from None
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from builder.docker import DockerFailed, TimedOut, ask, docker, run, unavailable
+from builder.docker import DockerFailed, TimedOut, ask, docker, inspected, run, unavailable
 from builder.failures.asked import EngineUnavailable, ImageAbsent
 from builder.failures.served import DataGone, GpusAbsent, PortTaken, SessionExists
 from builder.service import BuildError
@@ -68,12 +68,13 @@ class DockerRuntime:
         return session
 
     def get(self, name: str) -> Instance | None:
-        found = _inspected(PREFIX + name)
-        return found[0] if found else None
+        found = inspected("container", PREFIX + name)
+        return _session(found[0]) if found else None
 
     def list(self) -> tuple[Instance, ...]:
         ids = ask("container", "ls", "--all", "--quiet", f"--filter=label={LABEL}").split()
-        return tuple(sorted(_inspected(*ids), key=lambda session: session.started, reverse=True)) if ids else ()
+        sessions = map(_session, inspected("container", *ids))
+        return tuple(sorted(sessions, key=lambda session: session.started, reverse=True))
 
     def wait(self, name: str, seconds: float) -> Instance | None:
         try:
@@ -229,17 +230,6 @@ def _session(found: Mapping[str, Any]) -> Instance:
         exhausted=not running and bool(state["OOMKilled"]),
         owner=labels.get(f"{LABEL}.owner", ""),
     )
-
-
-def _inspected(*containers: str) -> tuple[Instance, ...]:
-    """The sessions of containers; those that are gone are left out."""
-    try:
-        found = docker("container", "inspect", "--", *containers)
-    except DockerFailed as failed:
-        if not _is_absent(failed):
-            raise unavailable(failed) from None
-        found = failed.output
-    return tuple(_session(each) for each in json.loads(found or "[]"))
 
 
 def _bytes(text: str) -> int:
