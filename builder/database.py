@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from detectors.failures import BuildError
 MAX_LOG = 16_000
 """Pages of 4,096 bytes that SQLite's log may have before who writes has to wait for the disk, which takes up to a
 second: `checkpoint` is to come before that."""
+
+MAX_PAGE = 200
 
 MIGRATING = 8_700
 """The number of the lock that Postgres gives to one process at a time: several may start at once."""
@@ -120,6 +122,24 @@ class Database:
             connection = connection.execution_options(launchyard_begin="IMMEDIATE")
             with connection.begin():
                 yield connection
+
+    def page(
+        self, page: sa.Select[Any], key: str, after: str | int | None, limit: int, given: Mapping[str, Any]
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """The rows of a page that `paged` made, with what is given as its parameters, and `after` of the next one."""
+        limit = max(1, min(limit, MAX_PAGE))
+        on = {} if after is None else {"after": after}
+        with self.reading() as connection:
+            found = connection.execute(page, {**given, **on, "limit": limit + 1})
+            names = tuple(found.keys())
+            rows = [dict(zip(names, row, strict=True)) for row in found.all()]
+        return rows[:limit], str(rows[limit - 1][key]) if len(rows) > limit else None
+
+
+def paged(query: sa.Select[Any], key: sa.Column[Any], on: bool) -> sa.Select[Any]:
+    """The first page of a query by a column, the last first; or, `on`, the one behind another."""
+    behind = query.where(key < sa.bindparam("after")) if on else query
+    return behind.order_by(key.desc()).limit(sa.bindparam("limit"))
 
 
 def only_row(

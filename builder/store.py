@@ -14,7 +14,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from builder.database import Database, only_row
+from builder.database import Database, only_row, paged
 from builder.failures.served import NameTaken, RecordAbsent, RevisionStale
 from builder.ids import new_id
 from builder.locked import Lock
@@ -40,8 +40,6 @@ from builder.records import (
 )
 from builder.schema import builds, environments, versions, workers
 from detectors.failures import BuildError
-
-MAX_PAGE = 200
 
 LEASE = 12.0
 """Seconds without a sign of life, after which a worker counts as dead."""
@@ -86,17 +84,17 @@ def _environments(on: bool, *given: Literal["search", "state"]) -> sa.Select[Any
         "search": environments.c.found_by.like(sa.bindparam("search"), escape="/"),
         "state": environments.c.state == sa.bindparam("state"),
     }
-    return _paged(_ENVIRONMENTS.where(*(holds[name] for name in given)), environments.c.id, on)
+    return paged(_ENVIRONMENTS.where(*(holds[name] for name in given)), environments.c.id, on)
 
 
 @cache
 def _builds(on: bool, *given: Literal["environment_id", "state"]) -> sa.Select[Any]:
-    return _paged(_BUILDS.where(*(builds.c[name] == sa.bindparam(name) for name in given)), builds.c.id, on)
+    return paged(_BUILDS.where(*(builds.c[name] == sa.bindparam(name) for name in given)), builds.c.id, on)
 
 
 @cache
 def _versions(on: bool) -> sa.Select[Any]:
-    return _paged(_of_environment(), versions.c.number, on)
+    return paged(_of_environment(), versions.c.number, on)
 
 
 @cache
@@ -107,11 +105,6 @@ def _one_version(*parts: VersionPart) -> sa.Select[Any]:
 def _of_environment(*parts: VersionPart) -> sa.Select[Any]:
     columns = (column for column in versions.c if column.name in parts or not isinstance(column.type, sa.JSON))
     return sa.select(*columns).where(versions.c.environment_id == sa.bindparam("environment_id"))
-
-
-def _paged(query: sa.Select[Any], key: sa.Column[Any], on: bool) -> sa.Select[Any]:
-    behind = query.where(key < sa.bindparam("after")) if on else query
-    return behind.order_by(key.desc()).limit(sa.bindparam("limit"))
 
 
 class Store(Database):
@@ -168,7 +161,7 @@ class Store(Database):
         """The newest first; `search` looks in names and repositories."""
         looked_for = re.sub(r"[%_/]", r"/\g<0>", search.lower())
         given = _given(search=search and f"%{looked_for}%", state=state)
-        rows, following = self._page(_environments(after is not None, *given), "id", after, limit, given)
+        rows, following = self.page(_environments(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_environment, rows)), following)
 
     def change_environment(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
@@ -256,7 +249,7 @@ class Store(Database):
     ) -> Page[Build]:
         """The newest first."""
         given = _given(environment_id=environment_id, state=state)
-        rows, following = self._page(_builds(after is not None, *given), "id", after, limit, given)
+        rows, following = self.page(_builds(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_build, rows)), following)
 
     def under_way(self) -> tuple[Build, ...]:
@@ -392,7 +385,7 @@ class Store(Database):
         self.environment(environment_id)
         on = None if after is None else int(after)
         given = {"environment_id": environment_id}
-        rows, following = self._page(_versions(on is not None), "number", on, limit, given)
+        rows, following = self.page(_versions(on is not None), "number", on, limit, given)
         return Page(tuple(map(_version, rows)), following)
 
     def version(self, environment_id: str, number: int, *parts: VersionPart) -> Version:
@@ -468,17 +461,6 @@ class Store(Database):
         if revision is not None and found.revision != revision:
             raise BuildError(RevisionStale(found.name))
         return found
-
-    def _page(
-        self, paged: sa.Select[Any], key: str, after: str | int | None, limit: int, given: Mapping[str, str]
-    ) -> tuple[list[dict[str, Any]], str | None]:
-        limit = max(1, min(limit, MAX_PAGE))
-        on = {} if after is None else {"after": after}
-        with self.reading() as connection:
-            found = connection.execute(paged, {**given, **on, "limit": limit + 1})
-            names = tuple(found.keys())
-            rows = [dict(zip(names, row, strict=True)) for row in found.all()]
-        return rows[:limit], str(rows[limit - 1][key]) if len(rows) > limit else None
 
 
 def _given(**values: str | None) -> dict[Any, str]:

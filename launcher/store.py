@@ -10,15 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from builder.database import Database, only_row
+from builder.database import Database, only_row, paged
 from builder.failures.served import NameTaken, RevisionStale, SessionsFull
 from builder.ids import new_id
 from builder.records import Page
 from builder.service import BuildError
 from launcher.records import LIVE, Launcher, Session, SessionState
 from launcher.schema import SCHEMA, installation, launchers, sessions
-
-MAX_PAGE = 200
 
 KEPT = 50
 """Sessions of a launcher that have ended, that are remembered."""
@@ -101,7 +99,7 @@ class LauncherStore:
         query = sa.select(launchers).where(_KEPT_ONES)
         if search:
             query = query.where(launchers.c.name.contains(search.lower(), autoescape=True))
-        rows, following = self._page(query, launchers.c.id, after, limit)
+        rows, following = self._database.page(paged(query, launchers.c.id, after is not None), "id", after, limit, {})
         return Page(tuple(map(_launcher, rows)), following)
 
     def launchers_of(self, environment_id: str) -> tuple[Launcher, ...]:
@@ -219,7 +217,7 @@ class LauncherStore:
             query = query.where(sessions.c.launcher_id == launcher_id)
         if states:
             query = query.where(sessions.c.state.in_(states))
-        rows, following = self._page(query, sessions.c.id, after, limit)
+        rows, following = self._database.page(paged(query, sessions.c.id, after is not None), "id", after, limit, {})
         return Page(tuple(map(_session, rows)), following)
 
     def live(self) -> tuple[Session, ...]:
@@ -242,16 +240,6 @@ class LauncherStore:
 
     # How
 
-    def _page(
-        self, query: sa.Select[Any], key: sa.Column[Any], after: str | None, limit: int
-    ) -> tuple[list[sa.RowMapping], str | None]:
-        limit = max(1, min(limit, MAX_PAGE))
-        if after is not None:
-            query = query.where(key < after)
-        with self._database.reading() as connection:
-            rows = list(connection.execute(query.order_by(key.desc()).limit(limit + 1)).mappings())
-        return rows[:limit], str(rows[limit - 1][key.name]) if len(rows) > limit else None
-
 
 _KEPT_ONES = launchers.c.deleting.is_(False)
 
@@ -268,13 +256,13 @@ def _at_revision(connection: sa.Connection, id: str, revision: int | None) -> sa
     return found
 
 
-def _launcher(row: sa.RowMapping) -> Launcher:
+def _launcher(row: Mapping[Any, Any]) -> Launcher:
     values = {name: value for name, value in row.items() if name not in ("works", "deleting")}
     lists = {"command": values["command"], "data": values["data"], "secrets": sorted(values["secrets"])}
     return Launcher(**{**values, **{name: tuple(value) for name, value in lists.items()}})
 
 
-def _session(row: sa.RowMapping) -> Session:
+def _session(row: Mapping[Any, Any]) -> Session:
     return Session(**{**row, "lines": tuple(row["lines"])})
 
 
