@@ -60,13 +60,16 @@ def parse(text: str, settings: Settings, *, allow_local: bool) -> Address:
     """
     if len(text) > MAX_ADDRESS:
         raise _invalid(text, f"longer than {MAX_ADDRESS:,} characters")
-    if re.search(r"[\x00-\x20\x7f\\]", text) or not text or not text.isprintable():
-        raise _invalid(text, "has white space or control characters in it, or is empty")
+    is_path = allow_local and not re.match(r"\s|[A-Za-z][A-Za-z0-9+.-]*:", text)
+    if re.search(r"[\x00-\x1f\x7f\\]" if is_path else r"[\x00-\x20\x7f\\]", text) or not text.isprintable():
+        raise _invalid(text, "has white space or control characters in it")
+    if not text.strip():
+        raise _invalid(text, "it is empty")
     if text.startswith("-"):
         raise _invalid(text, "starts with a dash")
     if re.match(r"https?://", text, re.IGNORECASE):
         return _remote(text, settings)
-    if allow_local and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
+    if is_path:
         return _local(text)
     raise _invalid(text, "only https addresses are fetched")
 
@@ -121,6 +124,9 @@ def _allowed(parts: SplitResult, host: str, settings: Settings) -> tuple[str, ..
     allowed = settings.allowed_hosts
     if f"{parts.scheme}://{host}" in allowed or (parts.scheme == "https" and host.removesuffix(":443") in allowed):
         return ()
+    if parts.scheme == "http" and (host in allowed or "*" in allowed):
+        address = f"https://{host}{parts.path}"
+        raise BuildError(AddressInvalid(_shown(parts.geturl()), "only https is taken", _shown(address)))
     if parts.scheme != "https" or "*" not in allowed:
         raise BuildError(HostNotAllowed(host, allowed))
     name = parts.hostname or ""

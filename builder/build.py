@@ -383,7 +383,7 @@ def _base_digest(base: Image | None) -> dict[str, str]:
 
 def _reason(before: Image | None, image_id: str, key: str, lock: str) -> str:
     if before is None:
-        return "no image of this key yet"
+        return "nothing like it was built before"
     if before.id == image_id:
         return "asked for afresh: nothing new"
     if _lock_of(before, key) == lock:

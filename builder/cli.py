@@ -15,8 +15,10 @@ from builder.service import Builder, Options, Request, Settings, Wish
 from builder.terminal import Command, emit, json_option, note, warn
 from detectors import CHAIN
 from detectors.plan import FRONTENDS
+from detectors.source import object_id
 
 if TYPE_CHECKING:
+    from builder.build import Planned
     from builder.database import Schema
     from builder.records import BackedUp, Built
 
@@ -111,6 +113,27 @@ def request_of(repository: str, asked: Mapping[str, Any]) -> Request:
     return Request(repository, asked["ref"], options, asked["frontend"], asked["worktree"])
 
 
+def _planned(builder: Builder, request: Request) -> Planned:
+    """The plan of a request; says which of its files have changes that do not count."""
+    planned = builder.plan(request)
+    root = planned.address.local
+    if root and not request.worktree and not request.ref:
+        changed = [file.path for file in planned.plan.files if not _is_committed(root / file.path, file.blob)]
+        if changed:
+            note(f"Not committed, and so not built: the changes of {', '.join(changed)}. --worktree takes them.")
+    return planned
+
+
+def _is_committed(path: Path, blob: str) -> bool:
+    """Whether a file is still as git has it; what cannot be read here says nothing of that."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return True
+    # git may have given it line ends of Windows.
+    return blob in (object_id("blob", text) for text in (content, content.replace(b"\r\n", b"\n")))
+
+
 def built_of(builder: Builder, request: Request, asked: Mapping[str, Any]) -> Built:
     """Build with progress on standard error; how it came to be and what it warns of are said there at the end."""
     from builder.progress import progress
@@ -119,7 +142,7 @@ def built_of(builder: Builder, request: Request, asked: Mapping[str, Any]) -> Bu
     file: Path | None = asked["metadata_file"]
     if file and not file.absolute().parent.is_dir():
         raise click.UsageError(f"--metadata-file: there is no directory {file.parent}.")
-    planned = builder.plan(request)
+    planned = _planned(builder, request)
     wish = Wish(
         rebuild=asked["rebuild"],
         no_cache=asked["no_cache"],
@@ -147,7 +170,7 @@ def plan(installation: Installation, /, repository: str, as_json: bool, **asked:
 
     REPOSITORY is the https address of a public git repository, or the path of a local one.
     """
-    planned = installation.builder.plan(request_of(repository, asked))
+    planned = _planned(installation.builder, request_of(repository, asked))
     if as_json:
         emit(planned.to_json(asked["subdir"]))
         return
@@ -177,7 +200,7 @@ def dockerfile(
     builder = installation.builder
     if output and output.exists() and any(output.iterdir()):
         raise click.UsageError(f"--output: {output} is not empty.")
-    planned = builder.plan(request_of(repository, asked))
+    planned = _planned(builder, request_of(repository, asked))
     if output is None:
         text = planned.context.dockerfile
         emit({"dockerfile": text, "key": planned.key}) if as_json else click.echo(text, nl=False)
@@ -320,7 +343,7 @@ def explain(context: click.Context, log: BinaryIO, as_json: bool) -> None:
     Exit code 0 where the failure is a known one, 65 where it is not.
     """
     from builder.failures import Blame, explain
-    from builder.failures.built import StepFailed
+    from builder.failures.built import SourceBroken, StepFailed
     from builder.logs import MAX_LOG, failed_step, tail
     from builder.quantities import size_in_words
     from builder.recognise import recognise
@@ -330,7 +353,7 @@ def explain(context: click.Context, log: BinaryIO, as_json: bool) -> None:
     if cut:
         note(f"Only the last {size_in_words(MAX_LOG)} are read.")
     failure = recognise(failed_step(text), python="", timeout=0)
-    known = not isinstance(failure, StepFailed)
+    known = not isinstance(failure, StepFailed | SourceBroken)
     explanation = explain(failure)
     if as_json:
         emit({"known": known, "explanation": explanation.to_json()})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
 from builder.failures.built import DiskFull, StepFailed, StepNotStarted, TimeExceeded
-from builder.recognition import building, conda, machine, pip, poetry, uv
+from builder.recognition import building, conda, fetching, machine, pip, poetry, uv
 from builder.recognition.said import Asked, Said, readable
 from builder.stages import title
 from detectors.plan import Plan
@@ -20,6 +20,7 @@ _KNOWN: tuple[Callable[[Said], object | None], ...] = (
     machine.recognise,
     conda.recognise,
     conda.contradiction,
+    fetching.recognise,
     building.recognise,
     uv.recognise,
     poetry.recognise,

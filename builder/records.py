@@ -207,7 +207,7 @@ class Build:
     explanation: Mapping[str, Any] | None = None
     """Why it failed: an Explanation's JSON."""
     outcome: str = ""
-    """How its image came to be: "no image of this key yet", "nothing that matters changed"."""
+    """How its image came to be: "nothing like it was built before", "nothing that matters changed"."""
     version: int | None = None
     """The version that it made, or found to be right already."""
     new_version: bool = False

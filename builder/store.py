@@ -324,12 +324,10 @@ class Store(Database):
         end = partial(self._end, connection, environment, build)
         steps = [asdict(step) for step in (outcome.built or outcome).steps]
         if outcome.built:
-            end(
-                state="succeeded",
-                version=self._version_of(connection, environment, build, outcome),
-                outcome=outcome.built.reason,
-                steps=steps,
-            )
+            number, is_new = self._version_of(connection, environment, build, outcome)
+            again = not is_new and not environment.pinned and number != environment.current_version
+            words = f"{outcome.built.reason}; v{number} is used again" if again else outcome.built.reason
+            end(state="succeeded", version=number, outcome=words, steps=steps)
         elif outcome.explanation:
             end(state="failed", explanation=dict(outcome.explanation), steps=steps)
         else:
@@ -343,8 +341,10 @@ class Store(Database):
         state = _state_after(connection, environment, str(values["state"]), changes)
         _touch(connection, environment.id, state=state, **changes)
 
-    def _version_of(self, connection: sa.Connection, environment: Environment, build: Build, outcome: Outcome) -> int:
-        """The number of the version with this very image, which is made where there is none."""
+    def _version_of(
+        self, connection: sa.Connection, environment: Environment, build: Build, outcome: Outcome
+    ) -> tuple[int, bool]:
+        """The number of the version with this very image, and whether it was made now as there was none."""
         built = outcome.built
         assert built and outcome.inventory and outcome.locked and outcome.provenance
         of_environment = versions.c.environment_id == build.environment_id
@@ -353,7 +353,7 @@ class Store(Database):
         )
         number: int | None = connection.scalar(same)
         if number is not None:
-            return number
+            return number, False
         number = (connection.scalar(sa.select(sa.func.max(versions.c.number)).where(of_environment)) or 0) + 1
         now = _now()
         ref = build.asked.ref or environment.ref
@@ -376,7 +376,7 @@ class Store(Database):
                 provenance=replace(outcome.provenance, build=maker).to_json(),
             )
         )
-        return number
+        return number, True
 
     # Versions
 

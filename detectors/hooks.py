@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from detectors.failures import Location, invalid
 from detectors.layout import Layout
 from detectors.plan import FileRef
-from detectors.source import Source, file, read, refuse_pointer
+from detectors.source import MAX_TEXT, Source, file, read, refuse_pointer, small
 
 NAMES = ("apt.txt", "postBuild", "start")
 
@@ -20,6 +20,9 @@ MAX_PACKAGES = 1_000
 
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; apt takes a "-" at the end for "remove".
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
+
+
+WINDOWS = "its line ends are those of Windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Hooks:
 def find(source: Source, layout: Layout) -> Hooks:
     """The hooks of a repository.
 
-    Raises BuildError with FileInvalid for what is no Debian package name, NotAFile, or LfsPointer.
+    Raises BuildError with FileInvalid for what is no Debian package name and for a script that Linux cannot start,
+    NotAFile, or LfsPointer.
     """
     return Hooks(
         system_packages=_packages(source, layout.path("apt.txt")),
@@ -61,4 +65,8 @@ def _script(source: Source, path: str) -> FileRef | None:
     if entry is None:
         return None
     refuse_pointer(source, path, entry)
+    first = (small(source, entry, MAX_TEXT) or b"").partition(b"\n")[0]
+    if first.startswith(b"#!") and first.endswith(b"\r"):
+        shown = first.decode(errors="replace").strip()
+        raise invalid(Location(path, 1), "a script with line ends of Unix", shown, WINDOWS)
     return FileRef(path, entry.blob)

@@ -23,6 +23,9 @@ MAX_LISTED = 100_000
 MAX_NAME = 255
 """Characters; no file system has longer names."""
 
+JULIA = ("Project.toml", "JuliaProject.toml", "Manifest.toml")
+"""https://pkgdocs.julialang.org/v1/toml-files/; one of them is close to pyproject.toml by its letters alone."""
+
 _TABLE = (
     (r"pyproject\.toml", "one with a [project] or a [tool.poetry] table: this one only configures tools"),
     (r"(conda[-_]?)?env(ironment)?s?([-_].+)?\.ya?ml(\..+)?|conda\.ya?ml", "environment.yml"),
@@ -47,6 +50,8 @@ def misses(source: Source, layout: Layout) -> tuple[tuple[str, str], ...]:
 def _hint(name: str) -> str | None:
     if len(name) > MAX_NAME:
         return None
+    if name in JULIA:
+        return "a Python environment"
     for wanted in WANTED:
         if name != wanted and close(name, wanted):
             return wanted

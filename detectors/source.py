@@ -86,7 +86,7 @@ class MappingSource:
             self._add(path, "symlink", target.encode(errors="surrogateescape"))
         directories = {"", *(parent for path in self._contents for parent in _parents(path))}
         for directory in sorted(directories, key=len, reverse=True):
-            self._entries[directory] = Entry(directory, "directory", _object("tree", self._tree(directory)))
+            self._entries[directory] = Entry(directory, "directory", object_id("tree", self._tree(directory)))
 
     def entry(self, path: str) -> Entry | None:
         return self._entries.get(path)
@@ -99,7 +99,7 @@ class MappingSource:
 
     def _add(self, path: str, kind: Kind, content: bytes, executable: bool = False) -> None:
         self._contents[path] = content
-        self._entries[path] = Entry(path, kind, _object("blob", content), executable)
+        self._entries[path] = Entry(path, kind, object_id("blob", content), executable)
 
     def _tree(self, directory: str) -> bytes:
         # Git's order: a directory's name counts as if it ended with a slash.
@@ -230,7 +230,8 @@ def _bounded(path: str, content: bytes, limit: int) -> bytes:
     return content
 
 
-def _object(kind: str, content: bytes) -> str:
+def object_id(kind: str, content: bytes) -> str:
+    """As git names it: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects"""
     return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content).hexdigest()
 
 

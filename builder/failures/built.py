@@ -232,6 +232,24 @@ class HashMismatch:
 
 
 @dataclass(frozen=True, slots=True)
+class GitRequirementAbsent:
+    """A requirement that lies in a git repository, which is not there or not public."""
+
+    address: str
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DebianPackageAbsent:
+    """A package of apt.txt that Debian has not."""
+
+    name: str
+    apt: str
+    """Where the list is."""
+    asked: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PoetryUnreadable:
     """A pyproject.toml that is TOML, and not what Poetry 1.8 takes."""
 

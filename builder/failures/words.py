@@ -38,8 +38,10 @@ from builder.failures.built import (
     ChannelsLack,
     ChannelUnreachable,
     Conflict,
+    DebianPackageAbsent,
     Demand,
     DiskFull,
+    GitRequirementAbsent,
     HashMismatch,
     IndexUnreachable,
     Line,
@@ -280,6 +282,9 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Write {failure.found.replace('=>', '>=', 1)} in {where}."
         case "=< where <= is meant":
             return f"Write {failure.found.replace('=<', '<=', 1)} in {where}."
+        case "its line ends are those of Windows":
+            name = failure.location.path
+            return f"Take them out: sed -i 's/\\r$//' {name}; `{name} text eol=lf` in .gitattributes keeps it so."
         case "it holds credentials, and everyone can read them":
             return f"Take them out of {where}, and change them: they are in the repository's history."
         case "found character that cannot start any token" if failure.found[:1] in "@`%":
@@ -541,6 +546,26 @@ def _of_packages(failure: object) -> Words | None:
                 (
                     "If the hash is out of date, write it anew, with the tool that wrote the file.",
                     "If it is not, somebody has changed the package: do not use it.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case GitRequirementAbsent():
+            return (
+                f"There is no public repository {failure.address}",
+                _joined(_seen(failure.asked), "Its host asks for a password: it is private, or not there."),
+                (
+                    "Check the address: does a browser show it where nobody is logged in?",
+                    "What is private cannot be installed from: publish it, or put what is needed into this repository.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case DebianPackageAbsent():
+            return (
+                f"Debian has no package {failure.name}",
+                _seen(failure.asked) or failure.apt,
+                (
+                    f"Correct its name in {failure.apt}, or take it out: names change between releases, and this"
+                    " Debian is bookworm.",
                 ),
                 Blame.REPOSITORY,
             )
@@ -1075,10 +1100,19 @@ def _of_image(failure: object) -> Words | None:
                 Blame.USAGE,
             )
         case SessionEnded():
+            absent = next(filter(None, map(_ABSENT_PROGRAM.search, failure.lines)), None)
             return (
                 f"The session {failure.reason}",
                 "\n".join(failure.lines),
-                ("The lines above are the session's own last words.",),
+                (
+                    f"Nothing in the image is called {absent[1]}: add the package that brings it to what the"
+                    " repository asks for, or change the command."
+                    if absent
+                    else "See that it listens on every address and on the port that it is given: in a command, {ip} and"
+                    " {port} stand for them. The lines above are its own last words."
+                    if failure.reason.startswith("did not answer")
+                    else "The lines above are the session's own last words.",
+                ),
                 Blame.REPOSITORY,
             )
     return None
@@ -1293,7 +1327,7 @@ def _of_launcher(failure: object) -> Words | None:
             return (
                 f"The session is {failure.state}",
                 "It does not answer now",
-                ("Resume it, or launch a new one, on the page of its launcher: the work directory is kept.",),
+                (_CLOSED_FIX.get(failure.state, _CLOSED_FIX[""]),),
                 Blame.USAGE,
             )
         case SessionGuarded():
@@ -1304,3 +1338,15 @@ def _of_launcher(failure: object) -> Words | None:
                 Blame.USAGE,
             )
     return None
+
+
+_ABSENT_PROGRAM = re.compile(r"exec: ([\w.+-]+): not found$")
+"""What bash says of a command that is not there."""
+
+_CLOSED_FIX = {
+    "starting": "Wait until it answers; the page of its launcher says when.",
+    "pausing": "Resume it on the page of its launcher, once it is paused: the work directory is kept.",
+    "paused": "Resume it on the page of its launcher: the work directory is kept.",
+    "not answering": "Try again in a moment; if it stays, stop it on the page of its launcher and launch again.",
+    "": "Launch again on the page of its launcher: the work directory is kept.",
+}

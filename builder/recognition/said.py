@@ -53,6 +53,12 @@ class Asked:
                     return (self.at(path, number),)
         return ()
 
+    def packages(self, name: str) -> tuple[Line, ...]:
+        """The line of apt.txt that names a Debian package."""
+        lines = (read(self._source, self.apt) or "").split("\n") if self._source and self.plan else []
+        named = (number for number, line in enumerate(lines, 1) if name in line.partition("#")[0].split())
+        return tuple(self.at(self.apt, number) for number in named)[:1]
+
     def at(self, path: str, number: int) -> Line:
         """A line of the repository by its number."""
         content = (read(self._source, path) or "").split("\n") if self._source else []

@@ -66,9 +66,13 @@ def test_credentials_are_refused_and_not_echoed() -> None:
     assert "s3cret" not in repr(failure)
 
 
-@pytest.mark.parametrize(
-    "address", ["https://elsewhere.example/o/r", "https://git.example.org/o/r", "http://github.com/o/r"]
-)
+def test_an_allowed_host_without_encryption_is_refused_with_the_address_that_is_meant() -> None:
+    assert refused("http://github.com/o/r") == AddressInvalid(
+        "http://github.com/o/r", "only https is taken", "https://github.com/o/r"
+    )
+
+
+@pytest.mark.parametrize("address", ["https://elsewhere.example/o/r", "https://git.example.org/o/r"])
 def test_a_host_that_is_not_named_is_refused(address: str) -> None:
     assert isinstance(refused(address), HostNotAllowed)
 
@@ -91,7 +95,9 @@ def test_every_public_host_does_not_stand_for_this_machine_or_its_network(host: 
 
 
 def test_a_path_is_taken_only_where_local_ones_are(tmp_path: Path) -> None:
-    assert parse(str(tmp_path), SETTINGS, allow_local=True).local == tmp_path.resolve()
+    for path in (tmp_path, tmp_path / "my papers"):
+        path.mkdir(exist_ok=True)
+        assert parse(str(path), SETTINGS, allow_local=True).local == path.resolve()
     assert isinstance(refused(str(tmp_path)), AddressInvalid)
 
 

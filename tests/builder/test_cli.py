@@ -136,6 +136,18 @@ def test_wrong_use_is_told_apart_from_a_wrong_repository(
     assert launchyard.error("plan", six, *arguments)["title"]
 
 
+def test_changes_that_are_not_committed_are_said_not_to_count(launchyard: Launchyard, six: Path) -> None:
+    assert "Not committed" not in launchyard("plan", six).stderr
+    (six / "README.md").write_text("of no matter\n")
+    (six / "requirements.txt").write_bytes((six / "requirements.txt").read_bytes().replace(b"\n", b"\r\n"))
+    assert "Not committed" not in launchyard("plan", six).stderr
+    (six / "requirements.txt").write_text("six\nattrs\n")
+    assert "Not committed, and so not built: the changes of requirements.txt." in launchyard("plan", six).stderr
+    assert "Not committed" in launchyard("build", six).stderr
+    for asked in (("--worktree",), ("--ref", "main")):
+        assert "Not committed" not in launchyard("plan", six, *asked).stderr
+
+
 def test_worktree_of_an_address_is_refused(launchyard: Launchyard) -> None:
     assert launchyard("plan", "https://github.com/lab/tides", "--worktree").exit_code == 2
 

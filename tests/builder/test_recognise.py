@@ -10,14 +10,17 @@ import pytest
 
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
 from builder.failures import Blame, explain
-from builder.failures.asked import EngineUnavailable
+from builder.failures.asked import EngineUnavailable, HostUnreachable
 from builder.failures.built import (
     BuildModuleMissing,
     BuildNeeds,
     Conflict,
+    DebianPackageAbsent,
     DiskFull,
+    GitRequirementAbsent,
     HashMismatch,
     IndexUnreachable,
+    Line,
     LockStale,
     NoneForPlatform,
     NoneForPython,
@@ -593,3 +596,34 @@ def test_a_disk_that_ran_low_is_told_with_what_was_left() -> None:
     assert found == DiskFull(DECIDING, 2_000, 3_000)
     assert "2,000 bytes free" in explain(found).seen
     assert explain(DiskFull(DECIDING)).seen == f"In the step: {DECIDING}"
+
+
+CLONE = "  Running command git clone --filter=blob:none --quiet https://github.com/ada/tides /tmp/pip-req-build-x"
+CLONED = "ERROR: Failed to build 'git+https://github.com/ada/tides' when git clone --filter=blob:none --quiet"
+
+
+def test_a_requirement_in_a_repository_that_is_not_public_is_told_with_its_line() -> None:
+    said = "  fatal: could not read Username for 'https://github.com': terminal prompts disabled"
+    found = failure_of({"requirements.txt": "six\ngit+https://github.com/ada/tides\n"}, CLONE, said, CLONED)
+    line = Line("requirements.txt", 2, "git+https://github.com/ada/tides")
+    assert found == GitRequirementAbsent("https://github.com/ada/tides", (line,))
+
+
+def test_a_requirement_whose_git_host_is_away_is_no_fault_of_the_repository() -> None:
+    said = "      fatal: unable to access 'https://github.com/ada/tides/': Could not resolve host: github.com"
+    found = failure("  cause: Git operation failed", said)
+    assert found == HostUnreachable("https://github.com/ada/tides", "Could not resolve host: github.com")
+    assert explain(found).blame is Blame.OUTSIDE
+    refused = said.replace("Could not resolve host: github.com", "The requested URL returned error: 404")
+    assert failure("  cause: Git operation failed", refused) == GitRequirementAbsent("https://github.com/ada/tides")
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["E: Unable to locate package libgl1-mesa-glxx", "E: Package 'libgl1-mesa-glxx' has no installation candidate"],
+)
+def test_a_package_that_debian_has_not_is_told_with_its_line(said: str) -> None:
+    files = {"requirements.txt": "six\n", "apt.txt": "# graphics\nlibx11-6 libgl1-mesa-glxx\n"}
+    found = failure_of(files, "Reading package lists...", said)
+    line = Line("apt.txt", 2, "libx11-6 libgl1-mesa-glxx")
+    assert found == DebianPackageAbsent("libgl1-mesa-glxx", "apt.txt", (line,))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.failures import explain
 from detectors import hooks
 from detectors.failures import FileInvalid, LfsPointer, Location, NotAFile
 from detectors.hooks import Hooks
@@ -51,6 +52,14 @@ def test_directory_in_place_of_a_hook(name: str) -> None:
 @pytest.mark.parametrize("name", ["postBuild", "start", "apt.txt"])
 def test_pointer_in_place_of_a_hook(name: str) -> None:
     assert failure_of(lambda: find({name: LFS})) == LfsPointer(name)
+
+
+@pytest.mark.parametrize("name", ["postBuild", "start"])
+def test_script_with_line_ends_of_windows_is_told_before_linux_cannot_start_it(name: str) -> None:
+    failure = failure_of(lambda: find({name: "#!/bin/bash\r\necho high\r\n"}))
+    assert isinstance(failure, FileInvalid)
+    assert (failure.location, failure.found) == (Location(name, 1), "#!/bin/bash")
+    assert f"sed -i 's/\\r$//' {name}" in explain(failure).fix[0]
 
 
 @given(st.binary())

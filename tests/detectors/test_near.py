@@ -72,3 +72,9 @@ def test_any_names_are_compared(names: list[str]) -> None:
     for path, hint in near(*(name for name in names if name.strip("."))):
         assert path in names
         assert hint
+
+
+def test_a_project_of_julia_is_no_pyproject_that_is_misspelt() -> None:
+    assert near("Project.toml", "project.toml") == (
+        ("Project.toml", "a Python environment"), ("project.toml", "pyproject.toml"),
+    )  # fmt: skip

@@ -70,7 +70,7 @@ ADDRESSES = [
     ("https://elsewhere.example/o/r", NOT_ALLOWED, "Allowed are github.com"),
     ("https://github.com:8443/o/r", NOT_ALLOWED, "github.com:8443"),
     ("https://github.com.elsewhere.example/o/r", NOT_ALLOWED, "github.com.elsewhere.example"),
-    ("http://github.com/o/r", NOT_ALLOWED, "github.com"),
+    ("http://github.com/o/r", INVALID, "https://github.com/o/r"),
     ("https://127.0.0.1/o/r", NOT_ALLOWED, "127.0.0.1"),
     ("https://localhost/o/r", NOT_ALLOWED, "localhost"),
 ]
