@@ -93,7 +93,8 @@ class Proxy:
             return
         found = PATH.fullmatch(scope["path"])
         headers = Headers(scope=scope)
-        instead = self._places.instead(headers, of_session=found is not None)
+        is_anywheres = scope["path"].startswith("/static/")  # how the page looks that says why a session does not open
+        instead = None if is_anywheres else self._places.instead(headers, of_session=found is not None)
         if instead is not None:
             await _answered(self._moved(scope, headers, instead), scope, receive, send)
             return
@@ -338,14 +339,8 @@ def _code(code: int | None) -> int:
 
 
 async def _answered(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send an answer; to a websocket that is not to open, as its denial."""
-
-    async def denied(message: Message) -> None:
-        await send({**message, "type": message["type"].replace("http.", "websocket.http.")})
-
+    """Send an answer; a websocket is closed before it opens, which is all that a script is told of it anyway."""
     if scope["type"] == "http":
         await answer(scope, receive, send)
-    elif "websocket.http.response" in scope.get("extensions", {}):
-        await answer({**scope, "type": "http", "method": "GET"}, receive, denied)
     else:
         await send({"type": "websocket.close", "code": 1008, "reason": ""})

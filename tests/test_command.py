@@ -154,7 +154,7 @@ def test_two_processes_at_once_share_one_build(launchyard: Launchyard, six: Path
     assert built[0]["image_id"] == built[1]["image_id"]
     assert sorted(each["reused"] for each in built) == [False, True]
     assert {each["reason"] for each in built} == {
-        "no image of this key yet",
+        "nothing like it was built before",
         "built just now by a request for the same",
     }
 

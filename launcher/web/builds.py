@@ -14,9 +14,10 @@ from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
 from builder.api.stream import ALIVE, LOOK
+from builder.failures.served import RecordAbsent
 from builder.journal import Event
 from builder.records import UNDER_WAY, Build
-from builder.service import Service
+from builder.service import BuildError, Service
 from builder.transcript import printable
 from launcher.web.home import name_of
 from launcher.web.page import TEMPLATES, TheBuilder, TheLaunchers, go, render
@@ -89,11 +90,13 @@ def _bar(stage: tuple[str, Mapping[str, Mapping[str, Any]]]) -> Bar | None:
     if not started:
         return None
     running = any(not step["completed"] for step in started)
+    cached = all(step["cached"] for step in started)
     return Bar(
         words,
-        min(step["started"] for step in started),
+        # What is cached may be told with the time at which it was made.
+        min(step["started"] for step in started if cached or not step["cached"]),
         None if running else max(step["completed"] for step in started),
-        bool(own) and all(step["cached"] for step in started),
+        bool(own) and cached,
         any(step["error"] for step in started),
     )
 
@@ -108,6 +111,7 @@ def build(build_id: str, builder: TheBuilder, launchers: TheLaunchers) -> Respon
         build=found,
         name=name_of(found.environment_id, launchers, builder),
         launchers=launchers.launchers_of(found.environment_id),
+        current=builder.environment(found.environment_id).current_version,
         timeline=_timeline(found, story.bars()),
         lines=lines[-SHOWN:],
         before="",
@@ -134,10 +138,21 @@ def stream(
     """The parts of the page that change, as server-sent events; a reader goes on where it was."""
     builder.build(build_id)
     return StreamingResponse(
-        _parts(builder, build_id, last_event_id or after),
+        _until_it_is_gone(_parts(builder, build_id, last_event_id or after)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+async def _until_it_is_gone(parts: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Parts of a build, whose environment may be deleted while it is watched: then that is its end."""
+    try:
+        async for part in parts:
+            yield part
+    except BuildError as error:
+        if not isinstance(error.failure, RecordAbsent):
+            raise
+        yield "event: end\ndata:\n\n"
 
 
 async def _parts(builder: Service, build_id: str, seen: str) -> AsyncIterator[str]:
@@ -194,20 +209,21 @@ def _sent(story: Story, type: str, text: str) -> str:
 def _timeline(build: Build, bars: list[Bar]) -> dict[str, Any]:
     """Bars with their places in thousandths of the time that all of them span."""
     now = (build.finished_at or datetime.now(UTC)).timestamp()
-    first = min((bar.began for bar in bars), default=now)
+    begun = (build.started_at or build.created_at).timestamp()
+    first = min((max(bar.began, begun) for bar in bars), default=now)
     last = max((bar.ended or now for bar in bars), default=now)
     span = max(last - first, 0.001)
     rows = []
     for bar in bars:
-        seconds = max(0.0, (bar.ended or now) - bar.began)
+        began = max(bar.began, begun)
+        seconds = max(0.0, (bar.ended or now) - began)
         rows.append(
             {
                 "words": bar.words,
                 "seconds": seconds,
-                "left": round(1_000 * (bar.began - first) / span),
+                "left": round(1_000 * (began - first) / span),
                 "width": max(4, round(1_000 * seconds / span)),
                 "how": "failed" if bar.failed else "cached" if bar.cached else "done" if bar.ended else "running",
             }
         )
-    begun = build.started_at or build.created_at
-    return {"rows": rows, "state": build.state, "seconds": max(0.0, now - begun.timestamp())}
+    return {"rows": rows, "state": build.state, "seconds": max(0.0, now - begun)}

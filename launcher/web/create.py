@@ -13,14 +13,14 @@ from typing import Annotated, Any, get_args
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from builder.api.asking import FETCHING, RESOLVING, within
+from builder.api.asking import FETCHING, within
 from builder.failures import explain
 from builder.failures.served import LauncherInvalid
 from builder.records import Choices
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.frontends import PRESETS
 from launcher.records import Frontend
-from launcher.service import Launchers, NewLauncher
+from launcher.service import IDLE_LIMITS, Launchers, NewLauncher
 from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
 
 router = APIRouter()
@@ -58,11 +58,13 @@ def plan(form: Form, builder: TheBuilder) -> Response:
 
 
 @router.post("/launch")
-@within(RESOLVING)
+@within(FETCHING)
 def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:
         kind, environment = form.get("of", "code"), form.get("environment", "")
+        if kind == "code":
+            builder.preview(_code(form))  # what cannot be planned is refused here, and not by a build that fails
         launcher = launchers.create(
             NewLauncher(
                 name=form.get("name"),
@@ -101,9 +103,15 @@ def data_of(form: Mapping[str, str], launchers: Launchers) -> tuple[str, ...]:
 
 
 def idle_limit_of(form: Mapping[str, str]) -> int | None:
-    """Seconds, of a field in minutes."""
+    """Seconds, of a field in minutes; None for an empty one. Raises BuildError(LauncherInvalid)."""
     minutes = form.get("idle_minutes", "")
-    return int(minutes) * 60 if minutes.isdecimal() and len(minutes) < 7 else None
+    if not minutes:
+        return None
+    shortest, longest = (limit // 60 for limit in IDLE_LIMITS)
+    if not re.fullmatch(r"[0-9]{1,6}", minutes) or not shortest <= int(minutes) <= longest:
+        wrong = ("stop when idle", f"a whole number of minutes, {shortest} to {longest:,}")
+        raise BuildError(LauncherInvalid((wrong,)))
+    return int(minutes) * 60
 
 
 def variables_of(text: str) -> Mapping[str, str]:

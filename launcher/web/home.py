@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from builder.failures.served import RecordAbsent
 from builder.records import Environment
 from builder.service import BuildError, Service
-from launcher.records import LIVE, Launcher
+from launcher.records import LIVE, Launcher, Session
 from launcher.service import Launchers
 from launcher.web.page import TheBuilder, TheLaunchers, render
 
@@ -35,9 +36,21 @@ def home(launchers: TheLaunchers, builder: TheBuilder, search: Search = "", curs
         rows=[(launcher, environment_of(launcher, builder)) for launcher in page.items],
         next=page.next,
         live={launcher.id: [s for s in live if s.launcher_id == launcher.id] for launcher in page.items},
-        sessions=[(session, launchers.launcher(session.launcher_id)) for session in live[:20]],
+        sessions=with_launchers(live[:20], launchers),
         builds=[(build, name_of(build.environment_id, launchers, builder)) for build in builds],
     )
+
+
+def with_launchers(sessions: Iterable[Session], launchers: Launchers) -> list[tuple[Session, Launcher]]:
+    """Sessions, each with its launcher, but for those whose launcher is just being deleted."""
+    found = []
+    for session in sessions:
+        try:
+            found.append((session, launchers.launcher(session.launcher_id)))
+        except BuildError as error:
+            if not isinstance(error.failure, RecordAbsent):
+                raise
+    return found
 
 
 def environment_of(launcher: Launcher, builder: Service) -> Environment | None:

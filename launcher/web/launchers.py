@@ -31,8 +31,8 @@ PINNABLE = 50
 class Freshness:
     """How what is launched stands to what its repository has now."""
 
-    state: Literal["fresh", "newer", "stale", "unknown"]
-    """"newer": there are commits that change nothing in the environment."""
+    state: Literal["fresh", "newer", "stale", "pinned", "unknown"]
+    """"newer": there are commits that change nothing in the environment; "pinned": stale, and meant to be."""
     commit: str = ""
     failure: Explanation | None = None
 
@@ -156,5 +156,5 @@ def _freshness(launcher: Launcher, environment: Environment | None, builder: Ser
         return Freshness("unknown", failure=explain(error.failure))
     commit = str(plan["repository"]["commit"])
     if plan["key"] != version.key:
-        return Freshness("stale", commit)
+        return Freshness("pinned" if launcher.version or environment.pinned else "stale", commit)
     return Freshness("newer" if commit != version.commit else "fresh", commit)

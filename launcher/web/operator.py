@@ -12,7 +12,7 @@ from starlette.responses import Response
 from builder.api.asking import ASKING, within
 from builder.records import Ended
 from launcher.records import LIVE
-from launcher.web.home import name_of
+from launcher.web.home import name_of, with_launchers
 from launcher.web.page import TheBuilder, TheLaunchers, render
 
 router = APIRouter(prefix="/operator")
@@ -37,7 +37,7 @@ def operator(launchers: TheLaunchers, builder: TheBuilder) -> Response:
         counts=Counter(build.state for build in builds),
         workers=workers,
         at_once=sum(worker.at_once for worker in workers),
-        sessions=[(session, launchers.launcher(session.launcher_id)) for session in live.items],
+        sessions=with_launchers(live.items, launchers),
         more=bool(live.next),
         days=DAYS,
         **_failures(builder.ended(datetime.combine(days[0], datetime.min.time(), UTC)), days),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -24,7 +26,7 @@ def session(
     address = places.opening(request.url.scheme, request.headers.get("host", ""), found)
     if "hx-request" in request.headers:
         if open and found.state in OPEN:
-            return Response(headers={"HX-Redirect": address})
+            return Response(status_code=204, headers={"HX-Trigger": json.dumps({"opening": {"address": address}})})
         if shown == found.state:
             return Response(status_code=204)
     launcher = launchers.launcher(found.launcher_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,7 @@ def test_launcher_of_an_environment_that_there_is_is_made_without_a_build(world:
     expect(page.get_by_role("alert")).to_contain_text("of-nobody")
     expect(page.get_by_label("an existing environment")).to_be_checked()
     page.get_by_label("Environment", exact=True).fill(environment["name"])
-    page.get_by_text("Options").click()
-    page.get_by_label("Name").fill("tides-again")
+    page.get_by_label("Name").fill("tides-again")  # what was refused is shown with all its fields
     page.get_by_label("Stop when idle").fill("30")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("tides-again")
@@ -289,6 +289,16 @@ def test_session_on_its_way_is_drawn_anew_only_when_its_state_changes(world: Wor
         assert page.locator("#session").get_attribute("hx-get") is None, "what has ended is not asked about any more"
     finally:
         world.service.runtime.ready = True
+
+
+def test_way_back_from_a_session_does_not_lead_into_it_again(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/launchers/tides")
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url(re.compile(r"http://localhost:\d+/sessions/"))
+    expect(page.get_by_role("alert")).to_contain_text("The session is not answering")
+    assert page.evaluate("document.styleSheets.length") == 1, "it looks like the other pages, under the other name"
+    page.go_back()
+    expect(page).to_have_url(f"{world.address}/launchers/tides")
 
 
 def test_secret_is_on_no_page_and_settings_are_kept(world: World, page: Page) -> None:

@@ -300,6 +300,17 @@ class TestCloning:
                 answer(session, f"{BASE}api")
                 assert run_terminal(session, "git rev-parse HEAD; git branch --show-current") == f"{second}\nmain\n"
 
+    def test_submodules_are_in_the_work_directory_as_well(
+        self, image_of: ImageOf, gateway: str, tmp_path: Path
+    ) -> None:
+        write_repository(tmp_path / "charts", {"low.py": "LOW = 1\n"})
+        whole = write_repository(tmp_path / "whole", {"high.py": "HIGH = 1\n"})
+        with git_daemon(gateway, tmp_path) as address:
+            git(whole, "submodule", "--quiet", "add", f"{address}/charts", "lib")
+            asked = [f"--env=LAUNCHYARD_REPOSITORY={address}/whole", f"--env=LAUNCHYARD_COMMIT={commit(whole)}"]
+            there = docker("run", "--rm", *asked, image_of(SIX).reference, "sh", "-c", "ls . lib")
+        assert there.split() == [".:", "high.py", "lib", "lib:", "low.py"]
+
     def test_a_work_directory_with_something_in_it_is_left_alone(
         self, image_of: ImageOf, gateway: str, volume: str, commits: tuple[Path, str, str]
     ) -> None:
