@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FOLLOWED = 3_600.0
 """Seconds between two looks at a session that is waited for."""
 
+LEAST_MEMORY = 6 << 20
+"""Bytes. https://docs.docker.com/engine/containers/resource_constraints/"""
+
 TOKEN = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 
@@ -94,8 +97,9 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
 
     Ctrl-C ends it, and its work directory goes with it unless it has a --name.
 
-    A COMMAND after -- runs in place of the frontend; in it {port}, {ip} and {base_path} stand for
-    where it is to listen: launchyard run . --frontend none -- streamlit run app.py --server.port {port}
+    A COMMAND after -- runs in place of the frontend: launchyard run . --frontend none -- streamlit run app.py.
+    Streamlit, Dash, Gradio and Flask are told where to listen; for others {port}, {ip} and {base_path} in the
+    command stand for it.
     """
     from launcher.sessions import ended, open_session
 
@@ -216,12 +220,15 @@ def _session_request(
 ) -> SessionRequest:
     """Build what has to be built, and say how its session is to be."""
     from builder.settings import Settings
+    from launcher.frontends import listening
     from launcher.records import Resources, SessionRequest
     from launcher.sessions import base_path_of, new_name, new_token
 
     base_path = base_path_of(asked["base_path"])
     if base_path is None:
         raise click.UsageError(f"--base-path: {asked['base_path']!r} is no path of letters, digits and ._~-.")
+    if asked["memory"] is not None and asked["memory"] < LEAST_MEMORY:
+        raise click.UsageError(f"--memory: {LEAST_MEMORY >> 20} MiB at the least.")
     if asked["token"] is not None and not TOKEN.fullmatch(asked["token"]):
         raise click.UsageError("--token: letters, digits and ._~- only, 200 at most.")
     name = _name(asked["name"]) if asked["name"] else None
@@ -240,6 +247,7 @@ def _session_request(
             memory=asked["memory"] or settings.limits.session_memory, processes=settings.limits.session_processes
         ),
         keeps_work=name is not None,
+        variables=listening(base_path) if command else {},
         **place,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from builder.failures.served import CommandMissing
 from builder.service import BuildError
-from launcher.records import Frontend
+from launcher.records import PORT, Frontend
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +78,19 @@ def command_of(frontend: Frontend, command: tuple[str, ...]) -> tuple[str, ...]:
     if preset.image != "none":
         return ()
     return (*preset.command, *command[:1], *preset.after, *command[1:])
+
+
+def listening(base_path: str) -> dict[str, str]:
+    """Variables from which frameworks take where to listen, where a command says nothing of it.
+
+    https://docs.streamlit.io/develop/api-reference/configuration/config.toml, https://dash.plotly.com/reference#app.run,
+    https://www.gradio.app/guides/environment-variables, https://flask.palletsprojects.com/en/stable/cli/
+    """
+    ip, port = "0.0.0.0", str(PORT)
+    below = {"DASH_URL_BASE_PATHNAME": base_path, "STREAMLIT_SERVER_BASE_URL_PATH": base_path.strip("/")}
+    return {
+        "HOST": ip, "PORT": port, "FLASK_RUN_HOST": ip, "FLASK_RUN_PORT": port,
+        "GRADIO_SERVER_NAME": ip, "GRADIO_SERVER_PORT": port,
+        "STREAMLIT_SERVER_ADDRESS": ip, "STREAMLIT_SERVER_PORT": port, "STREAMLIT_SERVER_HEADLESS": "true",
+        **(below if base_path != "/" else {}),
+    }  # fmt: skip

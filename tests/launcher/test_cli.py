@@ -100,6 +100,17 @@ def test_command_gets_the_place_where_it_is_to_listen(launchyard: Launchyard, si
     )  # fmt: skip
 
 
+def test_command_that_says_nothing_of_it_finds_in_variables_where_to_listen(launchyard: Launchyard, six: Path) -> None:
+    for base_path, below in (("/", None), ("/x/y", "x/y")):
+        launchyard.ok("run", six, "--frontend", "none", "--base-path", base_path, "--detach", "--", "streamlit", "run")
+        variables = launchyard.runtime.requests[-1].variables
+        assert (variables["HOST"], variables["PORT"]) == ("0.0.0.0", "8888")
+        assert variables.get("STREAMLIT_SERVER_BASE_URL_PATH") == below
+        assert variables.get("DASH_URL_BASE_PATHNAME") == (f"/{below}/" if below else None)
+    launchyard.ok("run", six, "--detach")
+    assert launchyard.runtime.requests[-1].variables == {}
+
+
 def test_no_frontend_and_no_command_is_refused_before_anything_is_built(launchyard: Launchyard, six: Path) -> None:
     assert launchyard("run", six, "--frontend", "none").exit_code == 2
     assert launchyard.engine.requests == []
@@ -107,7 +118,14 @@ def test_no_frontend_and_no_command_is_refused_before_anything_is_built(launchya
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--base-path", "a b"), ("--token", "a\nb"), ("--name", "Tides!"), ("--port", "0"), ("--memory", "much")],
+    [
+        ("--base-path", "a b"),
+        ("--token", "a\nb"),
+        ("--name", "Tides!"),
+        ("--port", "0"),
+        ("--memory", "much"),
+        ("--memory", "100k"),
+    ],
 )
 def test_options_that_no_session_can_have_are_refused_before_anything_is_built(
     launchyard: Launchyard, six: Path, arguments: tuple[str, ...]
