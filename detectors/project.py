@@ -143,7 +143,8 @@ def _local_paths(document: Document) -> Iterator[tuple[str, Location]]:
 
 def _is_package(document: Document) -> bool:
     stated = document.table(*UV).get("package")
-    return stated if isinstance(stated, bool) else document.has("build-system")
+    is_none = document.table("tool", "poetry").get("package-mode") is False  # of Poetry 2, whose build would refuse
+    return stated if isinstance(stated, bool) else document.has("build-system") and not is_none
 
 
 def _reads_source(document: Document, has_local: bool) -> bool:
