@@ -23,6 +23,7 @@ _PATH = r"(?:/+(?:[A-Za-z0-9._~+@=,:-]|%[2-9A-Fa-f][0-9A-Fa-f])+)+/*"
 # Other ways to write a repository that an https address stands for as well: scp's, and those of other transports.
 _SCP = r"(?:[^@:/]*@)(?P<host>[A-Za-z0-9.-]+):(?P<path>[A-Za-z0-9._~/-]+)"
 _OTHER = r"(?i:[a-z+]+)://(?:.*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/(?P<path>[A-Za-z0-9._~/-]+)"
+_BARE = r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})/(?P<path>[A-Za-z0-9._~-]+/[A-Za-z0-9._~/-]+)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ def check_ref(ref: str) -> str:
 def _remote(text: str, settings: Settings) -> Address:
     parts = _split(text)
     if parts.username is not None or parts.password is not None:
-        raise _invalid(text, "holds a user name or a password; public repositories need none")
+        raise _invalid(text, "holds a user name or a password: public repositories need none")
     host = parts.netloc.lower()
     if not re.fullmatch(_HOST, re.sub(r":[0-9]{1,5}$", "", host)):
         raise _invalid(text, "its host is not one of plain letters, digits, dots and dashes")
@@ -182,5 +183,6 @@ def _shown(text: str) -> str:
 
 def _instead(text: str) -> str:
     """The https address that is meant, where another spelling of it can be read; else empty."""
-    found = (re.fullmatch(_SCP, text) or re.fullmatch(_OTHER, text)) if len(text) <= MAX_ADDRESS else None
+    spellings = (_SCP, _OTHER, _BARE)
+    found = next(filter(None, (re.fullmatch(s, text) for s in spellings)), None) if len(text) <= MAX_ADDRESS else None
     return f"https://{found['host'].lower()}/{found['path'].strip('/')}" if found else ""

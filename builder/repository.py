@@ -375,13 +375,11 @@ def parse_tree(content: bytes, path: str) -> Iterator[tuple[bytes, bytes, str]]:
 
 def _local_failure(path: Path, ref: str, said: str, settings: Settings) -> object:
     if "not a git repository" in said:
-        return AddressInvalid(
-            str(path), "not a git repository; run `git init` there and commit, or give --worktree after that"
-        )
+        return AddressInvalid(str(path), "not a git repository; run `git init` there, and commit what is to be built")
     if "dubious ownership" in said:
         return AddressInvalid(str(path), "belongs to another user of this machine")
     if ref == "HEAD":
-        return AddressInvalid(str(path), "the repository has no commits")
+        return AddressInvalid(str(path), "the repository has no commits; commit what is to be built")
     known = run(
         "-C", str(path), "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", settings=settings
     )

@@ -316,10 +316,13 @@ def _near(path: str, what: str) -> str:
 def _of_address(failure: object) -> Words | None:
     match failure:
         case AddressInvalid():
+            problem, _, advice = failure.problem.partition("; ")
+            here = "a path that is here, or " if problem.endswith("directory here") else ""
+            instead = f"Give {failure.instead or here + 'an address such as https://github.com/owner/repository'}."
             return (
-                "This is not the address of a public repository",
-                f"{failure.address}: {failure.problem}",
-                (f"Give {failure.instead or 'an address such as https://github.com/owner/repository'}.",),
+                "This is no repository that can be built",
+                f"{failure.address}: {problem}",
+                (f"{advice[:1].upper()}{advice[1:]}." if advice else instead,),
                 Blame.REPOSITORY,
             )
         case HostNotPublic():
