@@ -277,6 +277,7 @@ def _of_image(installation: Installation, target: str, command: tuple[str, ...])
     image = installation.builder.image(target)
     frontend = image.labels.get("io.launchyard.frontend", "none")
     _need_command(frontend, command)
+    note("An image holds the environment alone: give the repository instead, to have its files in the work directory.")
     return {"image": target, "frontend": frontend}
 
 

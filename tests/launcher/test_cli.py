@@ -65,8 +65,9 @@ def test_run_builds_and_prints_an_address_with_its_token(launchyard: Launchyard,
 
 def test_run_takes_an_image_that_launchyard_built(launchyard: Launchyard, six: Path) -> None:
     image = launchyard.ok("build", six).strip()
-    said = launchyard.ok("run", image, "--detach", "--port", 9000, "--token", "open-sesame", "--memory", "2g")
-    assert said == "http://127.0.0.1:9000/?token=open-sesame\n"
+    done = launchyard("run", image, "--detach", "--port", 9000, "--token", "open-sesame", "--memory", "2g")
+    assert done.stdout == "http://127.0.0.1:9000/?token=open-sesame\n"
+    assert "give the repository instead, to have its files" in done.stderr
     request = launchyard.runtime.requests[0]
     assert (request.image, request.resources.memory, request.directory) == (image, 2_000_000_000, None)
 
