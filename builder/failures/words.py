@@ -653,11 +653,28 @@ def _there_were(failure: NotYetPublished) -> tuple[str, ...]:
 
 
 def _edit(asked: tuple[Line, ...], way: tuple[str, ...], specifier: str, available: tuple[str, ...]) -> tuple[str, ...]:
-    """The line that asks, with the newest version that there is; nothing where that would take guessing."""
+    """The line that asks, with the nearest version that there is; nothing where that would take guessing."""
     bound = re.fullmatch(r"(?:===?|~=|>=|\^|~|)\s*([0-9][\w.+!-]*)", specifier)
     if not (asked and bound and not way and bound[1] in asked[0].text):
         return ()
-    return (asked[0].changed(bound[1], available[0]),)
+    return (asked[0].changed(bound[1], _nearest(bound[1], available)),)
+
+
+def _nearest(asked: str, versions: tuple[str, ...]) -> str:
+    """Of versions, the newest first, the one that shares the most leading numbers with what was asked for."""
+    wanted = _release(asked)
+
+    def distance(version: str) -> tuple[int, int]:
+        pairs = list(zip(wanted, _release(version), strict=False))
+        shared = next((n for n, (one, other) in enumerate(pairs) if one != other), len(pairs))
+        return -shared, abs(pairs[shared][0] - pairs[shared][1]) if shared < len(pairs) else 0
+
+    return min(versions, key=distance)
+
+
+def _release(version: str) -> tuple[int, ...]:
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return tuple(int(number[:18]) for number in found[0].split(".")) if found else ()
 
 
 def _other_python(failure: NoneForPython) -> tuple[str, ...]:
@@ -862,7 +879,10 @@ def _lacking(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...], wh
 
 def _in_its_place(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...]) -> str:
     if versions:
-        return _changed(asked, f"{_spec_name(asked)}={versions[0]}")
+        name = _spec_name(asked)
+        return _changed(
+            asked, f"{name}={_nearest(asked.text.rpartition('::')[2][len(name) :].lstrip(' =<>!~'), versions)}"
+        )
     if near:
         return f"If {near[0]} is meant: {_changed(asked, near[0])}"
     return f"Check {asked.text}{_at(asked)}; a package of the Python index goes below `- pip:`."

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builder.failures import Blame, asked, built, explain, served
+from builder.failures.words import _nearest
 from detectors import failures as detected
 from detectors.failures import Location
 
@@ -55,3 +56,14 @@ def test_every_failure_is_explained_with_what_to_do(kind: type) -> None:
 def test_what_has_no_words_is_our_fault_and_says_so() -> None:
     explanation = explain(object())
     assert (explanation.blame, explanation.blame.exit_code) == (Blame.LAUNCHYARD, 70)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nearest"),
+    [
+        ("1.25", "1.26.4"), ("1.26.4=py39h474f0d3_0", "1.26.4"), ("2.0.0+cu111", "2.0.2"), ("3", "2.2.2"),
+        ("0.9", "1.26.4"), ("1.9.0", "1.26.4"), ("", "2.2.2"),
+    ],
+)  # fmt: skip
+def test_the_nearest_version_to_what_was_asked_for_is_proposed(asked: str, nearest: str) -> None:
+    assert _nearest(asked, ("2.2.2", "2.0.2", "1.26.4")) == nearest
