@@ -113,7 +113,8 @@ def _local(text: str) -> Address:
     except (OSError, RuntimeError):
         path = None
     if path is None or not path.is_dir():
-        raise _invalid(text, "neither an https address nor a directory here")
+        advice = "Give a path that is here, or an address such as https://github.com/owner/repository."
+        raise _invalid(text, "neither an https address nor a directory here", advice)
     return Address(str(path), path)
 
 
@@ -126,8 +127,7 @@ def _allowed(parts: SplitResult, host: str, settings: Settings) -> tuple[str, ..
     if f"{parts.scheme}://{host}" in allowed or (parts.scheme == "https" and host.removesuffix(":443") in allowed):
         return ()
     if parts.scheme == "http" and (host in allowed or "*" in allowed):
-        address = f"https://{host}{parts.path}"
-        raise BuildError(AddressInvalid(_shown(parts.geturl()), "only https is taken", _shown(address)))
+        raise _invalid(parts.geturl(), "only https is taken")
     if parts.scheme != "https" or "*" not in allowed:
         raise BuildError(HostNotAllowed(host, allowed))
     name = parts.hostname or ""
@@ -169,8 +169,8 @@ def _is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def _invalid(text: str, problem: str) -> BuildError:
-    return BuildError(AddressInvalid(_shown(text), problem, _instead(text)))
+def _invalid(text: str, problem: str, advice: str = "") -> BuildError:
+    return BuildError(AddressInvalid(_shown(text), problem, _instead(text), advice))
 
 
 def _shown(text: str) -> str:

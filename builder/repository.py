@@ -193,7 +193,11 @@ def _open_local(path: Path, ref: str | None, settings: Settings, worktree: bool)
     objects = Path("\n".join(place))
     if prefix:
         raise BuildError(
-            AddressInvalid(str(path), f"lies inside a repository; give its root and --subdir {prefix.rstrip('/')}")
+            AddressInvalid(
+                str(path),
+                "lies inside a repository",
+                advice=f"Give its root and --subdir {prefix.rstrip('/')}.",
+            )
         )
     if not _COMMIT.fullmatch(commit):
         raise BuildError(ObjectsUnread(str(path), "SHA-256"))
@@ -375,11 +379,12 @@ def parse_tree(content: bytes, path: str) -> Iterator[tuple[bytes, bytes, str]]:
 
 def _local_failure(path: Path, ref: str, said: str, settings: Settings) -> object:
     if "not a git repository" in said:
-        return AddressInvalid(str(path), "not a git repository; run `git init` there, and commit what is to be built")
+        advice = "Run `git init` there, and commit what is to be built."
+        return AddressInvalid(str(path), "not a git repository", advice=advice)
     if "dubious ownership" in said:
         return AddressInvalid(str(path), "belongs to another user of this machine")
     if ref == "HEAD":
-        return AddressInvalid(str(path), "the repository has no commits; commit what is to be built")
+        return AddressInvalid(str(path), "the repository has no commits", advice="Commit what is to be built.")
     known = run(
         "-C", str(path), "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", settings=settings
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from detectors.failures import Location, invalid
 from detectors.layout import Layout
 from detectors.plan import FileRef
-from detectors.source import MAX_TEXT, Source, file, read, refuse_pointer, small
+from detectors.source import MAX_TEXT, Source, file, read, refuse_pointer
 
 NAMES = ("apt.txt", "postBuild", "start")
 
@@ -64,8 +64,7 @@ def _script(source: Source, path: str) -> FileRef | None:
     entry = file(source, path)
     if entry is None:
         return None
-    refuse_pointer(source, path, entry)
-    first = (small(source, entry, MAX_TEXT) or b"").partition(b"\n")[0]
+    first = (refuse_pointer(source, path, entry, MAX_TEXT) or b"").partition(b"\n")[0]
     if first.startswith(b"#!") and first.endswith(b"\r"):
         shown = first.decode(errors="replace").strip()
         raise invalid(Location(path, 1), "a script with line ends of Unix", shown, WINDOWS)

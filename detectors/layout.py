@@ -17,7 +17,7 @@ from detectors.failures import (
     invalid,
 )
 from detectors.plan import FileRef, Options
-from detectors.source import Entry, Source, find, normalise, refuse_pointer, small
+from detectors.source import Entry, Source, find, normalise, refuse_pointer
 
 BINDER = ("binder", ".binder")
 """Where the configuration is, first found, when it is not in the project's directory itself.
@@ -118,9 +118,8 @@ def local_package(source: Source, path: str, origin: Location) -> tuple[FileRef,
     """
     entry = _referred(source, path, origin)
     if entry.kind == "file":
-        archive = local_file(source, path, origin)
-        _refuse_broken(path, small(source, entry, MAX_LOOKED_INTO), origin)
-        return archive, False
+        _refuse_broken(path, refuse_pointer(source, path, entry, MAX_LOOKED_INTO), origin)
+        return FileRef(path, entry.blob), False
     directory = local_directory(source, path, origin)
     if not any(find(source, posixpath.join(path, name)) for name in ("pyproject.toml", "setup.py")):
         raise invalid(origin, "a Python project", path or ".", "it holds neither pyproject.toml nor setup.py")

@@ -156,21 +156,20 @@ def read(source: Source, path: str, limit: int = MAX_TEXT) -> str | None:
     return decode(path, content)
 
 
-def refuse_pointer(source: Source, path: str, entry: Entry) -> None:
-    """Raises BuildError(LfsPointer) for a file of any size that Git LFS has left as a pointer."""
-    content = small(source, entry, MAX_POINTER)
-    if content and content.startswith(_POINTER):
-        raise BuildError(LfsPointer(path))
+def refuse_pointer(source: Source, path: str, entry: Entry, limit: int = MAX_POINTER) -> bytes | None:
+    """The content of a file, None where it has more than `limit` bytes, which are no fewer than MAX_POINTER.
 
-
-def small(source: Source, entry: Entry, limit: int) -> bytes | None:
-    """A file's content, None where it has more than `limit` bytes."""
+    Raises BuildError(LfsPointer) for a file of any size that Git LFS has left as a pointer.
+    """
     try:
-        return source.content(entry, limit)
+        content = source.content(entry, limit)
     except BuildError as error:
         if isinstance(error.failure, FileTooLarge):
             return None
         raise
+    if content.startswith(_POINTER):
+        raise BuildError(LfsPointer(path))
+    return content
 
 
 def decode(path: str, content: bytes) -> str:

@@ -35,7 +35,6 @@ READING = ThreadPoolExecutor(2, "reading")
 """For what only reads records. More threads would only wait for each other: a read takes the interpreter, not the
 disk."""
 
-
 ASKING = ThreadPoolExecutor(8, "asking")
 """For what waits for the engine, which takes two seconds to say what a session uses."""
 

@@ -27,6 +27,8 @@ class AddressInvalid:
     problem: str
     instead: str = ""
     """The address that is meant, where that can be told."""
+    advice: str = ""
+    """What to do where no other address is meant."""
 
 
 @dataclass(frozen=True, slots=True)

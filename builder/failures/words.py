@@ -316,13 +316,11 @@ def _near(path: str, what: str) -> str:
 def _of_address(failure: object) -> Words | None:
     match failure:
         case AddressInvalid():
-            problem, _, advice = failure.problem.partition("; ")
-            here = "a path that is here, or " if problem.endswith("directory here") else ""
-            instead = f"Give {failure.instead or here + 'an address such as https://github.com/owner/repository'}."
+            instead = f"Give {failure.instead or 'an address such as https://github.com/owner/repository'}."
             return (
                 "This is no repository that can be built",
-                f"{failure.address}: {problem}",
-                (f"{advice[:1].upper()}{advice[1:]}." if advice else instead,),
+                f"{failure.address}: {failure.problem}",
+                (instead if failure.instead else failure.advice or instead,),
                 Blame.REPOSITORY,
             )
         case HostNotPublic():
@@ -879,10 +877,8 @@ def _lacking(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...], wh
 
 def _in_its_place(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...]) -> str:
     if versions:
-        name = _spec_name(asked)
-        return _changed(
-            asked, f"{name}={_nearest(asked.text.rpartition('::')[2][len(name) :].lstrip(' =<>!~'), versions)}"
-        )
+        version = re.search(r"[ =<>!~]+([0-9]\S*)", asked.text)
+        return _changed(asked, f"{_spec_name(asked)}={_nearest(version[1] if version else '', versions)}")
     if near:
         return f"If {near[0]} is meant: {_changed(asked, near[0])}"
     return f"Check {asked.text}{_at(asked)}; a package of the Python index goes below `- pip:`."
@@ -1123,19 +1119,10 @@ def _of_image(failure: object) -> Words | None:
                 Blame.USAGE,
             )
         case SessionEnded():
-            absent = next(filter(None, map(_ABSENT_PROGRAM.search, failure.lines)), None)
             return (
                 f"The session {failure.reason}",
                 "\n".join(failure.lines),
-                (
-                    f"Nothing in the image is called {absent[1]}: add the package that brings it to what the"
-                    " repository asks for, or change the command."
-                    if absent
-                    else "See that it listens on every address and on the port that it is given: in a command, {ip} and"
-                    " {port} stand for them. The lines above are its own last words."
-                    if failure.reason.startswith("did not answer")
-                    else "The lines above are the session's own last words.",
-                ),
+                (_ended_fix(failure),),
                 Blame.REPOSITORY,
             )
     return None
@@ -1361,6 +1348,17 @@ def _of_launcher(failure: object) -> Words | None:
                 Blame.USAGE,
             )
     return None
+
+
+def _ended_fix(failure: SessionEnded) -> str:
+    if absent := next(filter(None, map(_ABSENT_PROGRAM.search, failure.lines)), None):
+        brings = "add the package that brings it to what the repository asks for"
+        return f"Nothing in the image is called {absent[1]}: {brings}, or change the command."
+    if failure.reason.startswith("did not answer"):
+        how = "in a command, {ip} and {port} stand for them"
+        listens = f"See that it listens on every address and on the port that it is given: {how}."
+        return f"{listens} The lines above are its own last words."
+    return "The lines above are the session's own last words."
 
 
 _ABSENT_PROGRAM = re.compile(r"exec: ([\w.+-]+): not found$")

@@ -14,14 +14,15 @@ _AWAY = re.compile(r"fatal: unable to access '(https?://[^']+?)/?': (?!.*returne
 _ABSENT = re.compile(
     r"fatal: (?:could not read Username for|Authentication failed for|repository|unable to access) '(https?://[^']+?)/?'"
 )
-_APT = re.compile(r"^E: (?:Unable to locate package|Package '?(?=\S+?'? has no installation candidate)) ?'?([\w.+-]+)")
+_APT = re.compile(r"E: (?:Unable to locate package ([\w.+-]+)|Package '?([\w.+-]+)'? has no installation candidate)")
 
 
 def recognise(said: Said) -> object | None:
     """The failure of what was to be fetched from elsewhere than an index, None where there is none."""
     for line in said.lines:
         if found := _APT.match(line):
-            return DebianPackageAbsent(found[1], said.asked.apt, said.asked.packages(found[1]))
+            name = found[1] or found[2]
+            return DebianPackageAbsent(name, said.asked.apt, said.asked.packages(name))
     if not _GIT.search(said.text):
         return None
     for line in said.lines:

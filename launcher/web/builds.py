@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -210,18 +210,18 @@ def _timeline(build: Build, bars: list[Bar]) -> dict[str, Any]:
     """Bars with their places in thousandths of the time that all of them span."""
     now = (build.finished_at or datetime.now(UTC)).timestamp()
     begun = (build.started_at or build.created_at).timestamp()
-    first = min((max(bar.began, begun) for bar in bars), default=now)
+    bars = [replace(bar, began=max(bar.began, begun)) for bar in bars]
+    first = min((bar.began for bar in bars), default=now)
     last = max((bar.ended or now for bar in bars), default=now)
     span = max(last - first, 0.001)
     rows = []
     for bar in bars:
-        began = max(bar.began, begun)
-        seconds = max(0.0, (bar.ended or now) - began)
+        seconds = max(0.0, (bar.ended or now) - bar.began)
         rows.append(
             {
                 "words": bar.words,
                 "seconds": seconds,
-                "left": round(1_000 * (began - first) / span),
+                "left": round(1_000 * (bar.began - first) / span),
                 "width": max(4, round(1_000 * seconds / span)),
                 "how": "failed" if bar.failed else "cached" if bar.cached else "done" if bar.ended else "running",
             }

@@ -63,12 +63,13 @@ def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Respons
     """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:
         kind, environment = form.get("of", "code"), form.get("environment", "")
-        if kind == "code":
-            builder.preview(_code(form))  # what cannot be planned is refused here, and not by a build that fails
+        code = _code(form) if kind == "code" else None
+        if code:
+            builder.preview(code)  # what cannot be planned is refused here, and not by a build that fails
         launcher = launchers.create(
             NewLauncher(
                 name=form.get("name"),
-                code=_code(form) if kind == "code" else None,
+                code=code,
                 environment_id=builder.environment_named(environment).id if kind == "environment" else None,
                 image=form.get("image", "") if kind == "image" else None,
                 frontend=_frontend(form),

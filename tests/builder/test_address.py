@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.address import check_ref, parse
+from builder.failures import explain
 from builder.failures.asked import AddressInvalid, HostNotAllowed, HostNotPublic, RefInvalid
 from builder.settings import Settings
 from detectors.failures import BuildError
@@ -99,6 +100,18 @@ def test_a_path_is_taken_only_where_local_ones_are(tmp_path: Path) -> None:
         path.mkdir(exist_ok=True)
         assert parse(str(path), SETTINGS, allow_local=True).local == path.resolve()
     assert isinstance(refused(str(tmp_path)), AddressInvalid)
+
+
+@pytest.mark.parametrize(
+    ("typed", "fix"),
+    [
+        ("./absent", "Give a path that is here, or an address such as https://github.com/owner/repository."),
+        ("github.com/ada/tides", "Give https://github.com/ada/tides."),
+        ("file:///srv/tides", "Give an address such as https://github.com/owner/repository."),
+    ],
+)
+def test_what_to_give_instead_is_said(typed: str, fix: str) -> None:
+    assert explain(refused(typed, allow_local=True)).fix == (fix,)
 
 
 @pytest.mark.parametrize("ref", ["main", "v1.2", "feature/tides", "a" * 40])

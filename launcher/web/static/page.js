@@ -15,15 +15,16 @@
     const [select, swap] = ["hx-select", "hx-swap"].map((name) => elt.getAttribute(name) || undefined);
     htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target, select, swap });
   });
-  // What was deleted meanwhile says so itself.
+  document.addEventListener("htmx:afterOnLoad", (event) => broken.delete(event.detail.elt));
+
+  // What was deleted meanwhile says so itself. A part that is asked for as the page loads would reload it for ever.
   document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 404) location.reload();
+    const atOnce = (event.detail.elt.getAttribute("hx-trigger") || "").includes("load");
+    if (event.detail.xhr.status === 404 && !atOnce) location.reload();
   });
 
   // In the place of the page that waits for it: the way back from a session is not into it again.
   document.addEventListener("opening", (event) => location.replace(event.detail.address));
-
-  document.addEventListener("htmx:afterOnLoad", (event) => broken.delete(event.detail.elt));
 
   // A line is shown unless its stage is folded, or the search finds nothing in it.
   const showLines = () => {
