@@ -11,6 +11,7 @@ from pathlib import Path
 from builder import disk
 from builder.buildkit import BuildKit
 from builder.context import Context, reference
+from builder.docker import ask
 from builder.engine import BuildRequest, Log, Step
 from builder.quantities import size_in_words
 from builder.settings import Limits, Settings
@@ -18,7 +19,15 @@ from builder.settings import Limits, Settings
 PROBE_TIME = 60
 """Seconds that the probe may take."""
 
-CGROUPS = Path("/sys/fs/cgroup")
+_SAY = """\
+for file in memory/"$1"/memory.limit_in_bytes pids/"$1"/pids.max "$1"/memory.max "$1"/pids.max; do
+    if [ -e "$file" ]; then echo "${file##*/} $(cat "$file")"; fi
+done
+"""
+"""The files of both versions: https://docs.kernel.org/admin-guide/cgroup-v1/, …/cgroup-v2.html."""
+
+_NONE = 1 << 60
+"""Version 1 says for no bound of memory 2^63 less a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +36,15 @@ class Probed:
 
     memory: int | None
     process_memory: int | None
-    processes: int | None
     link_local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a cgroup on the engine's machine leaves to all that is in it; None where it bounds nothing."""
+
+    memory: int | None = None
+    processes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +64,9 @@ def bounds(settings: Settings, image: str) -> Iterator[Bound]:
     yield Bound("build log", True, f"{size_in_words(limits.build_log)} are shown and kept: limits.build_log")
     yield _disk(limits, image)
     found = probe(settings, image)
-    yield _memory(limits, found)
-    yield _processes(found)
+    shared = group(limits.cgroup_parent, image)
+    yield _memory(limits, found, shared)
+    yield _processes(shared)
     yield _reach(found)
 
 
@@ -75,6 +92,28 @@ def probe(settings: Settings, image: str) -> Probed:
     return Probed(**json.loads("".join(printed)))
 
 
+def group(name: str, image: str) -> Group:
+    """The cgroup that builds are in, as a container sees it: the engine may be on another machine.
+
+    Nothing is tried. Whoever takes all processes of a group, to count them, takes them from the builds that run.
+    Raises BuildError(EngineUnavailable).
+    """
+    if not name:
+        return Group()
+    said = ask(
+        "run", "--rm", "--network=none", "--read-only", "--cap-drop=ALL", "--memory=64m", "--pids-limit=16",
+        "--log-driver=none", "--volume=/sys/fs/cgroup:/cgroup:ro", "--workdir=/cgroup", "--entrypoint=sh",
+        "--", image, "-c", _SAY, "sh", name.strip("/"),
+    )  # fmt: skip
+    return _limits(said)
+
+
+def _limits(said: str) -> Group:
+    limits = dict(line.split() for line in said.splitlines())
+    numbers = {file: int(text) for file, text in limits.items() if text != "max" and int(text) < _NONE}
+    return Group(numbers.get("memory.limit_in_bytes", numbers.get("memory.max")), numbers.get("pids.max"))
+
+
 def _disk(limits: Limits, image: str) -> Bound:
     free = disk.free(image)
     floor = f"a build is ended under {size_in_words(limits.disk_free)}: limits.disk_free"
@@ -91,26 +130,19 @@ _CGROUP = (
 )
 
 
-def _memory(limits: Limits, found: Probed) -> Bound:
+def _memory(limits: Limits, found: Probed, shared: Group) -> Bound:
     each = "unbounded" if found.process_memory is None else size_in_words(found.process_memory)
     own = f"a process {each}: limits.build_memory"
-    all_of_it = found.memory or _limit(limits.cgroup_parent, "memory.max")
+    all_of_it = found.memory or shared.memory
     if all_of_it is None:
         return Bound("build memory", False, f"{own}; a build all that the engine has", _CGROUP)
     return Bound("build memory", True, f"{own}; builds together {size_in_words(all_of_it)}: their cgroup")
 
 
-def _processes(found: Probed) -> Bound:
-    if found.processes is None:
+def _processes(shared: Group) -> Bound:
+    if shared.processes is None:
         return Bound("build processes", False, "no bound", _CGROUP)
-    return Bound("build processes", True, f"at most {found.processes:,} at once, of all builds")
-
-
-def _limit(cgroup: str, file: str) -> int | None:
-    """A limit as this machine's own tree of cgroups, version 2, has it: a step sees only what is its own."""
-    path = CGROUPS / cgroup.strip("/") / file
-    text = path.read_text().strip() if cgroup and path.is_file() else "max"
-    return None if text == "max" else int(text)
+    return Bound("build processes", True, f"at most {shared.processes:,} at once, of all builds: their cgroup")
 
 
 def _reach(found: Probed) -> Bound:

@@ -18,7 +18,7 @@ import pytest
 
 from builder import buildkit, prune
 from builder import docker as docker_command
-from builder.bounds import bounds, probe
+from builder.bounds import _SAY, Group, _limits, bounds, group, probe
 from builder.buildkit import KEPT_REST, MAX_PROGRESS, BuildKit, _json_values, forget_caches
 from builder.context import Context
 from builder.engine import BuildFailed, BuildRequest, Log, Step
@@ -167,9 +167,36 @@ def test_bounds_that_are_said_to_hold_are_those_a_step_finds() -> None:
     assert all(bound.fix for bound in found.values() if not bound.holds)
     probed = probe(settings, image)
     assert probed.process_memory == settings.limits.build_memory
-    assert found["build memory"].holds == (probed.memory is not None)
-    assert found["build processes"].holds == (probed.processes is not None)
+    shared = group(settings.limits.cgroup_parent, image)
+    assert found["build memory"].holds == (shared.memory is not None)
+    assert found["build processes"].holds == (shared.processes is not None)
+    assert probed.memory in (shared.memory, None)  # version 2 shows a step its own group's only
     assert found["build reach"].holds == (not probed.link_local)
+
+
+@pytest.mark.engine
+def test_what_a_group_allows_is_asked_of_the_engines_machine_and_one_that_is_not_there_allows_all() -> None:
+    image = load().bases.debian
+    assert group("", image) == group("/no-such-group", image) == Group(None, None)
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"memory/g/memory.limit_in_bytes": "18000", "pids/g/pids.max": "4096"}, Group(18000, 4096)),
+        ({"memory/g/memory.limit_in_bytes": "9223372036854771712", "pids/g/pids.max": "max"}, Group(None, None)),
+        ({"g/memory.max": "18000", "g/pids.max": "4096"}, Group(18000, 4096)),
+        ({"g/memory.max": "max", "g/pids.max": "max"}, Group(None, None)),
+        ({"memory.max": "18000"}, Group(None, None)),
+    ],
+)
+def test_limits_of_a_group_are_read_as_either_version_writes_them(
+    files: dict[str, str], found: Group, tmp_path: Path
+) -> None:
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"{text}\n")
+    assert _limits(subprocess.check_output(["sh", "-c", _SAY, "sh", "g"], cwd=tmp_path, text=True)) == found
 
 
 @pytest.mark.engine
