@@ -253,6 +253,10 @@ class TestAsOf:
         assert versions(built.reference, "six") == ["1.15.0"]
         kernel = ["/opt/launchyard/run-kernel", "--version"]
         assert re.match(r"\d+\.\d+", docker("run", "--rm", "--network=none", built.reference, *kernel))
+        # No 7 of ipykernel's that answers every cell is for Python 3.10.
+        assert "\nipykernel-6." in docker(
+            "run", "--rm", "--network=none", built.reference, "ls", "/opt/launchyard/kernel"
+        )
 
 
 @dataclass(frozen=True)

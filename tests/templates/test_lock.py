@@ -1,4 +1,4 @@
-"""What uv changes in a uv.lock without a word, and is told."""
+"""What a lock has that nobody asked for, and is told: what uv changes in a uv.lock, and a kernel that misses cells."""
 
 from __future__ import annotations
 
@@ -38,3 +38,14 @@ def test_lock_that_fits_no_longer_is_told_of_with_what_changed(uv_lock: Path) ->
 
 def test_project_without_a_lock_has_none_that_changed(uv_lock: Path) -> None:
     assert lock.changed("") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("6.29.5", False), ("7.0.1", True), ("7.3.0", True), ("7.4.0", False), ("7.30.0", False)]
+)
+def test_kernel_of_the_environments_own_that_may_miss_a_cell_is_told_of(
+    version: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "PYLOCK", tmp_path / "pylock.toml")
+    lock.PYLOCK.write_text(f'[[packages]]\nname = "ipykernel"\nversion = "{version}"\n')
+    assert [(code, version in words) for code, words in lock.lock_kernel("pip", {})] == [("kernel-deaf", True)] * told

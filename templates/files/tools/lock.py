@@ -34,6 +34,8 @@ UV = "/tools/uv"
 SAID = bytearray()
 KEPT = 200_000
 """Bytes of what commands say that are kept."""
+DEAF = ("7.0", "7.1", "7.2", "7.3")
+"""Versions of ipykernel that may miss a cell and never answer it: https://github.com/ipython/ipykernel/pull/1529"""
 
 
 def main() -> int:
@@ -169,12 +171,17 @@ def lock_conda_pip(inputs: dict) -> int:
 
 
 def lock_kernel(strategy: str, inputs: dict) -> list[tuple[str, str]]:
-    """The newest ipykernel that the lock allows. Without one, the session has terminals and no notebooks."""
+    """The newest ipykernel that answers and the lock allows. Without one, a session has terminals and no notebooks."""
     pins = {**(installed() if strategy == "conda" else {}), **packages(PYLOCK)}
-    if "ipykernel" in pins:
-        return []
+    own = pins.get("ipykernel")
+    if own:
+        words = (
+            f"notebooks may wait for ever for a cell with this environment's own ipykernel {own} (its issue 1554): "
+            "ask for ipykernel<7, or with Python 3.11 or newer for ipykernel>=7.4"
+        )
+        return [("kernel-deaf", words)] if own.startswith(tuple(f"{version}." for version in DEAF)) else []
     wanted = Path("/tmp/kernel.in")
-    wanted.write_text("ipykernel\n")
+    wanted.write_text("ipykernel" + ",".join(f"!={version}.*" for version in DEAF) + "\n")
     # Of today, whatever day the environment is of: the kernel is the session's, and one of that day may be
     # for no Python there is.
     if uv_compile(str(wanted), {**inputs, "as_of": None}, KERNEL, "--constraints", str(constraints("kernel", pins))):
