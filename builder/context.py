@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import posixpath
 import re
-import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from builder.failures.asked import TooLarge, TooManyFiles
+from builder.failures.asked import TooManyFiles
 from builder.settings import Settings
 from detectors.failures import BuildError
 from detectors.plan import Plan
@@ -45,35 +43,21 @@ class Context:
 
         Raises BuildError(TooLarge | TooManyFiles).
         """
-        left = limit
-        with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-            _add(tar, "Dockerfile", self.dockerfile.encode(), 0o644)
-            for path, content in sorted(self._expand(source).items(), key=lambda file: file[0]):
-                if isinstance(content, bytes):
-                    _add(tar, path, content, 0o755 if content.startswith(b"#!") else 0o644)
-                    continue
-                assert source is not None
-                found = source.content(content, limit)
-                left -= len(found)
-                if left < 0:
-                    raise BuildError(
-                        TooLarge("What the build needs of the repository", limit - left, limit, "limits.source_size")
-                    )
-                if content.kind == "symlink":
-                    _link(tar, path, found)
-                else:
-                    _add(tar, path, found, 0o755 if content.executable else 0o644)
+        from builder import archive  # which a plan needs nothing of
+
+        archive.write(self.dockerfile, self._expand(source), stream, source, limit)
 
     def write_directory(self, directory: Path, source: Source | None, limit: int) -> None:
         """Write it as files below a directory, for a person to look at or build by hand.
 
         Links are written as they are, wherever they lead: nothing here follows them.
         """
+        from builder import archive
+
         with tempfile.TemporaryFile() as buffer:
             self.write_tar(buffer, source, limit)
             buffer.seek(0)
-            with tarfile.open(fileobj=buffer) as tar:
-                tar.extractall(directory, filter=_within)
+            archive.extract(buffer, directory)
 
     def _expand(self, source: Source | None) -> dict[str, Content]:
         """Directories as the files below them."""
@@ -194,23 +178,3 @@ def _templates() -> Any:
 
 def _json(document: object) -> bytes:
     return json.dumps(document, sort_keys=True, indent=1).encode() + b"\n"
-
-
-def _within(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo | None:
-    """A link is checked for where it lies and not for where it leads. Raises tarfile.FilterError."""
-    if member.issym():
-        tarfile.data_filter(tarfile.TarInfo(member.name), directory)
-        return member
-    return tarfile.data_filter(member, directory)
-
-
-def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int) -> None:
-    member = tarfile.TarInfo(path)
-    member.size, member.mode = len(content), mode
-    tar.addfile(member, io.BytesIO(content))
-
-
-def _link(tar: tarfile.TarFile, path: str, target: bytes) -> None:
-    member = tarfile.TarInfo(path)
-    member.type, member.linkname, member.mode = tarfile.SYMTYPE, target.decode("utf-8", "surrogateescape"), 0o777
-    tar.addfile(member)

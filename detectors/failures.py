@@ -1,9 +1,12 @@
-"""What can be wrong with a repository, as values. The words for them are in builder/failures/words.py."""
+"""What can be wrong with a repository, as values. The words for them are in builder/failures/words.py.
+
+They are named tuples: Python takes seven times as long to make a frozen dataclass, and every command makes these kinds.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class BuildError(Exception):
@@ -14,8 +17,7 @@ class BuildError(Exception):
         self.failure = failure
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """A place in a file of the repository; lines and columns count from 1, 0 is unknown."""
 
     path: str
@@ -26,8 +28,7 @@ class Location:
         return ":".join([self.path, *(str(n) for n in (self.line, self.column) if n)])
 
 
-@dataclass(frozen=True, slots=True)
-class NoEnvironment:
+class NoEnvironment(NamedTuple):
     """No file that any strategy reads."""
 
     looked_in: str
@@ -37,8 +38,7 @@ class NoEnvironment:
     """(path, what it should be called or where it should be) of files that come close."""
 
 
-@dataclass(frozen=True, slots=True)
-class StrategyAbsent:
+class StrategyAbsent(NamedTuple):
     """A strategy was asked for whose file is not there."""
 
     strategy: str
@@ -46,15 +46,13 @@ class StrategyAbsent:
     looked_in: str
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryAbsent:
+class DirectoryAbsent(NamedTuple):
     """The subdirectory that was asked for does not exist."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileInvalid:
+class FileInvalid(NamedTuple):
     """A file is not what its name says, or says something that cannot be used."""
 
     location: Location
@@ -66,16 +64,14 @@ class FileInvalid:
     """The parser's own words, or the rule that was broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockNewer:
+class LockNewer(NamedTuple):
     """A poetry.lock in a form that came after Poetry 1.8."""
 
     location: Location
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Undecodable:
+class Undecodable(NamedTuple):
     """A file whose bytes are no text in the encoding it claims."""
 
     path: str
@@ -84,8 +80,7 @@ class Undecodable:
     encoding: str
 
 
-@dataclass(frozen=True, slots=True)
-class FileTooLarge:
+class FileTooLarge(NamedTuple):
     """A file over the size that is read. Sizes in bytes."""
 
     path: str
@@ -93,16 +88,14 @@ class FileTooLarge:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class NotAFile:
+class NotAFile(NamedTuple):
     """A directory or a submodule where a file is needed."""
 
     path: str
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotADirectory:
+class NotADirectory(NamedTuple):
     """A file or a submodule where a directory is needed."""
 
     path: str
@@ -111,8 +104,7 @@ class NotADirectory:
     """The line that refers to it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryTooLarge:
+class DirectoryTooLarge(NamedTuple):
     """A directory that holds more names than are read. Sizes in bytes, of git's list of them."""
 
     path: str
@@ -120,8 +112,7 @@ class DirectoryTooLarge:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class PathTooLong:
+class PathTooLong(NamedTuple):
     """A path of the repository that no file system takes: deeper, or of longer names."""
 
     path: str
@@ -130,8 +121,7 @@ class PathTooLong:
     """Characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveBroken:
+class ArchiveBroken(NamedTuple):
     """A file of the repository that is to be installed, and does not begin as an archive of its name does."""
 
     path: str
@@ -141,15 +131,13 @@ class ArchiveBroken:
     """The line that installs it."""
 
 
-@dataclass(frozen=True, slots=True)
-class LfsPointer:
+class LfsPointer(NamedTuple):
     """A file that holds the pointer of Git LFS instead of its content."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class PathOutside:
+class PathOutside(NamedTuple):
     """A path or a link that leaves the repository."""
 
     path: str
@@ -158,16 +146,14 @@ class PathOutside:
     """The line that says so, when it is a line and not a link."""
 
 
-@dataclass(frozen=True, slots=True)
-class PathAbsent:
+class PathAbsent(NamedTuple):
     """A file that another file refers to does not exist."""
 
     path: str
     origin: Location
 
 
-@dataclass(frozen=True, slots=True)
-class PythonUnavailable:
+class PythonUnavailable(NamedTuple):
     """No Python that Launchyard builds with is what was asked for."""
 
     asked: str
@@ -177,8 +163,7 @@ class PythonUnavailable:
     """A file of the repository's chooses it, and `--python` would overrule that."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAbsent:
+class GroupAbsent(NamedTuple):
     """A dependency group or an extra was asked for that the project does not have."""
 
     kind: str

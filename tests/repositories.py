@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Fixture:
             return "plan.json", _json(detect(self.source, self.options).to_json())
         except BuildError as error:
             failure: Any = error.failure
-            return "failure.json", _json({"failure": type(failure).__name__, **asdict(failure)})
+            return "failure.json", {"failure": type(failure).__name__, **plain(failure)}
 
     def dockerfile(self) -> str:
         """The Dockerfile of its plan under default settings; parents' keys, which change with every tool, left out."""
@@ -66,6 +66,15 @@ def load(directory: Path) -> Fixture:
         if name in options:
             options[name] = tuple(options[name])
     return Fixture(directory, _source(directory / "repository"), Options(**options), frontend)
+
+
+def plain(value: Any) -> Any:
+    """A failure as JSON values."""
+    if isinstance(value, tuple):
+        fields: Any = getattr(value, "_fields", None)
+        members = [plain(member) for member in value]
+        return dict(zip(fields, members, strict=True)) if fields else members
+    return value
 
 
 def _source(root: Path) -> MappingSource:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsInvalid:
+class SettingsInvalid(NamedTuple):
     places: tuple[tuple[str, str], ...]
     """(setting, what is wrong with it)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsForeign:
+class SettingsForeign(NamedTuple):
     """The settings in force are a file of the repository that is asked for."""
 
     file: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddressInvalid:
+class AddressInvalid(NamedTuple):
     """What was given is neither an address Launchyard fetches from nor a local repository."""
 
     address: str
@@ -31,28 +28,24 @@ class AddressInvalid:
     """What to do where no other address is meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostNotAllowed:
+class HostNotAllowed(NamedTuple):
     host: str
     allowed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class HostNotPublic:
+class HostNotPublic(NamedTuple):
     """A host that stands for this machine or a network of its own, where any public one is allowed."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class AddressMoved:
+class AddressMoved(NamedTuple):
     """The host answered with a redirect, which is not followed: it may lead to where nobody is to be sent."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryUnavailable:
+class RepositoryUnavailable(NamedTuple):
     """The host answered that there is no such public repository."""
 
     address: str
@@ -60,49 +53,42 @@ class RepositoryUnavailable:
     """What git said; empty where the host asks for a password."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectsUnread:
+class ObjectsUnread(NamedTuple):
     """A repository in a format of git that is not read."""
 
     address: str
     format: str
 
 
-@dataclass(frozen=True, slots=True)
-class HostUnreachable:
+class HostUnreachable(NamedTuple):
     address: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotGit:
+class NotGit(NamedTuple):
     """Something answers at the address, and it is no git."""
 
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefAbsent:
+class RefAbsent(NamedTuple):
     ref: str
     near: tuple[str, ...]
     existing: tuple[str, ...] = ()
     """Some that there are, five at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefInvalid:
+class RefInvalid(NamedTuple):
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class DateInvalid:
+class DateInvalid(NamedTuple):
     """A date to resolve versions by that is none."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class TooLarge:
+class TooLarge(NamedTuple):
     """Something of the repository is over a limit. Bytes."""
 
     what: str
@@ -111,60 +97,51 @@ class TooLarge:
     setting: str
 
 
-@dataclass(frozen=True, slots=True)
-class TooManyFiles:
+class TooManyFiles(NamedTuple):
     """A build needs a directory of the repository that holds more files than a build is given."""
 
     path: str
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class EngineUnavailable:
+class EngineUnavailable(NamedTuple):
     detail: str
     step: str = ""
     """The step of a build in the midst of which it went away."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrontendUnavailable:
+class FrontendUnavailable(NamedTuple):
     """A frontend whose program this installation has not been told where to get."""
 
     frontend: str
     settings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateUntrusted:
+class CertificateUntrusted(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageAbsent:
+class ImageAbsent(NamedTuple):
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordInvalid:
+class RecordInvalid(NamedTuple):
     """What an image keeps about its environment is not what Launchyard writes there."""
 
     directory: str
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class ImageForeign:
+class ImageForeign(NamedTuple):
     """An image that Launchyard did not build."""
 
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReferenceInvalid:
+class ReferenceInvalid(NamedTuple):
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class PushFailed:
+class PushFailed(NamedTuple):
     reference: str
     detail: str

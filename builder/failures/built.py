@@ -1,19 +1,17 @@
-"""Failures that a build meets. A module of its own, since making so many records takes a plan's time."""
+"""Failures that a build meets."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class BaseUnavailable:
+class BaseUnavailable(NamedTuple):
     reference: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class StepFailed:
+class StepFailed(NamedTuple):
     """A build step ended with an error that nothing here recognises."""
 
     step: str
@@ -22,16 +20,14 @@ class StepFailed:
     """Its last lines, as they were printed."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepNotStarted:
+class StepNotStarted(NamedTuple):
     """The engine could not start a step, so nothing of it ran."""
 
     step: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of the repository that asks for something, as it was written."""
 
     path: str
@@ -61,8 +57,7 @@ class Line:
         return f"Change {self.place} to: {text}" if found else f"Change {self.place} to ask for {other}."
 
 
-@dataclass(frozen=True, slots=True)
-class PackageNotFound:
+class PackageNotFound(NamedTuple):
     """The index or the channels have no package of this name."""
 
     name: str
@@ -80,8 +75,7 @@ class PackageNotFound:
     """How the repository comes to need it, when it does not ask itself: ("orbits", "gravity==1.0")."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoVersion:
+class NoVersion(NamedTuple):
     """No version of a package fits what was asked, on this Python."""
 
     name: str
@@ -95,8 +89,7 @@ class NoVersion:
     """Names that look like it, where it is not known whether there is such a package at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotYetPublished:
+class NotYetPublished(NamedTuple):
     """Versions of a past day were asked for, and by what the index says none that fits was there."""
 
     name: str
@@ -113,8 +106,7 @@ class NotYetPublished:
     way: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NoneForPython:
+class NoneForPython(NamedTuple):
     """The versions that fit are made for other Pythons."""
 
     name: str
@@ -132,8 +124,7 @@ class NoneForPython:
     python_origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoneForPlatform:
+class NoneForPlatform(NamedTuple):
     """The versions that fit are made for other operating systems or processors."""
 
     name: str
@@ -142,8 +133,7 @@ class NoneForPlatform:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Yanked:
+class Yanked(NamedTuple):
     """Every version that fits was withdrawn by its authors."""
 
     name: str
@@ -155,8 +145,7 @@ class Yanked:
     way: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """One of the requirements of a conflict."""
 
     way: tuple[str, ...]
@@ -166,8 +155,7 @@ class Side:
     line: Line | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Requirements that cannot all be met; the solver's own chains, and what they come to where that is clear."""
 
     lines: tuple[str, ...]
@@ -176,8 +164,7 @@ class Conflict:
     sides: tuple[Side, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BuildNeeds:
+class BuildNeeds(NamedTuple):
     """A package has no wheel here, and its source needs something of the system that is missing."""
 
     name: str
@@ -195,8 +182,7 @@ class BuildNeeds:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BuildModuleMissing:
+class BuildModuleMissing(NamedTuple):
     """A package's source needs a Python module to be built that it does not ask for."""
 
     name: str
@@ -206,8 +192,7 @@ class BuildModuleMissing:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceBroken:
+class SourceBroken(NamedTuple):
     """A package has no wheel here, and its source could not be built for a reason that nothing here recognises."""
 
     name: str
@@ -220,8 +205,7 @@ class SourceBroken:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HashMismatch:
+class HashMismatch(NamedTuple):
     """A file of the index that is not the one whose hash was written down."""
 
     name: str
@@ -231,16 +215,14 @@ class HashMismatch:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GitRequirementAbsent:
+class GitRequirementAbsent(NamedTuple):
     """A requirement that lies in a git repository, which is not there or not public."""
 
     address: str
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DebianPackageAbsent:
+class DebianPackageAbsent(NamedTuple):
     """A package of apt.txt that Debian has not."""
 
     name: str
@@ -249,8 +231,7 @@ class DebianPackageAbsent:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PoetryUnreadable:
+class PoetryUnreadable(NamedTuple):
     """A pyproject.toml that is TOML, and not what Poetry 1.8 takes."""
 
     problems: tuple[tuple[str, str], ...]
@@ -258,8 +239,7 @@ class PoetryUnreadable:
     asked: tuple[Line, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """Something that an environment file, a default or an option asks for."""
 
     text: str
@@ -268,8 +248,7 @@ class Demand:
     """ "environment.yml:6", "default", "option --python"; empty where only a log is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelsLack:
+class ChannelsLack(NamedTuple):
     """Packages, or versions of them, that no channel has."""
 
     missing: tuple[tuple[Demand, tuple[str, ...], tuple[str, ...]], ...]
@@ -277,8 +256,7 @@ class ChannelsLack:
     channels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unsatisfiable:
+class Unsatisfiable(NamedTuple):
     """Specs of conda's that cannot be had together, each of them needed for that."""
 
     specs: tuple[Demand, ...]
@@ -288,8 +266,7 @@ class Unsatisfiable:
     """The solver's own words."""
 
 
-@dataclass(frozen=True, slots=True)
-class PipContradictsConda:
+class PipContradictsConda(NamedTuple):
     """The pip: list of an environment.yml asks for what the conda part rules out."""
 
     name: str
@@ -301,34 +278,29 @@ class PipContradictsConda:
     """What the pip part needs of the package: ">=22.2.0"."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelAbsent:
+class ChannelAbsent(NamedTuple):
     """A channel's host answers, and has no such channel."""
 
     channel: Demand
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelUnreachable:
+class ChannelUnreachable(NamedTuple):
     channel: Demand
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class LockStale:
+class LockStale(NamedTuple):
     """poetry.lock does not belong to its pyproject.toml and cannot be brought up to date."""
 
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class IndexUnreachable:
+class IndexUnreachable(NamedTuple):
     detail: str
     """Address and reason, without credentials."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskFull:
+class DiskFull(NamedTuple):
     step: str
     free: int | None = None
     """Bytes that were left when Launchyard ended the build; None where a program met the end of its disk."""
@@ -337,15 +309,13 @@ class DiskFull:
     """The line in which a program said so."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutOfMemory:
+class OutOfMemory(NamedTuple):
     step: str
     said: str = ""
     """The line that said so, where there is one: what the kernel kills says nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimeExceeded:
+class TimeExceeded(NamedTuple):
     step: str
     seconds: int
     setting: str

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SessionExists:
+class SessionExists(NamedTuple):
     """A session of this name is running already."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PortTaken:
+class PortTaken(NamedTuple):
     """Another program listens on the port that was asked for."""
 
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionAbsent:
+class SessionAbsent(NamedTuple):
     name: str
     running: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
+class SessionEnded(NamedTuple):
     """A session that ended, or never answered, while it was waited for."""
 
     reason: str
@@ -34,8 +30,7 @@ class SessionEnded:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordAbsent:
+class RecordAbsent(NamedTuple):
     """The service remembers no such thing."""
 
     what: str
@@ -43,22 +38,19 @@ class RecordAbsent:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NameTaken:
+class NameTaken(NamedTuple):
     name: str
     what: str = "environment"
 
 
-@dataclass(frozen=True, slots=True)
-class NoVersionYet:
+class NoVersionYet(NamedTuple):
     """An environment that has no image so far."""
 
     name: str
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class KindAbsent:
+class KindAbsent(NamedTuple):
     """A version that holds no package of the kind which a format is for."""
 
     version: str
@@ -68,123 +60,106 @@ class KindAbsent:
     """Formats that have something."""
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionStale:
+class RevisionStale(NamedTuple):
     """The environment was changed since it was read."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInvalid:
+class RequestInvalid(NamedTuple):
     """A request to the service that is not as its OpenAPI document says."""
 
     places: tuple[tuple[str, str], ...]
     """(place, what is wrong with it)."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostForeign:
+class HostForeign(NamedTuple):
     """A request that came under a name which the service does not answer to, or from another site's page."""
 
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class BuilderLost:
+class BuilderLost(NamedTuple):
     """The process that a build ran in ended without a word."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceUnreachable:
+class ServiceUnreachable(NamedTuple):
     """No build service answers at an address."""
 
     address: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseNeeded:
+class DatabaseNeeded(NamedTuple):
     """A role of a service was asked for that works over a database only."""
 
     role: str
 
 
-@dataclass(frozen=True, slots=True)
-class DatabaseAway:
+class DatabaseAway(NamedTuple):
     """The database in which a service remembers does not answer."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class BackupInvalid:
+class BackupInvalid(NamedTuple):
     """A file that a backup cannot be written to, or read from."""
 
     file: str
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotEmpty:
+class NotEmpty(NamedTuple):
     """The service that a backup is to be restored to remembers something already."""
 
 
-@dataclass(frozen=True, slots=True)
-class NothingRemembered:
+class NothingRemembered(NamedTuple):
     """There is nothing to back up: no service has run there yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateTaken:
+class StateTaken(NamedTuple):
     """Another service works on the same state directory."""
 
     directory: str
 
 
-@dataclass(frozen=True, slots=True)
-class LauncherInvalid:
+class LauncherInvalid(NamedTuple):
     """A launcher that cannot be as it is asked for."""
 
     places: tuple[tuple[str, str], ...]
     """(member, what is wrong with it)."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandMissing:
+class CommandMissing(NamedTuple):
     """A frontend that runs something of the repository's, and is not told what."""
 
     frontend: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResourcesAbsent:
+class ResourcesAbsent(NamedTuple):
     """A class of resources that the operator has not set up."""
 
     name: str
     existing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DataAbsent:
+class DataAbsent(NamedTuple):
     """Data that the operator has not set up."""
 
     name: str
     existing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DataGone:
+class DataGone(NamedTuple):
     """Data that the settings have, in a directory that is not there."""
 
     name: str
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class GpusAbsent:
+class GpusAbsent(NamedTuple):
     """The engine has no GPU that a session could have, or fewer than it asks for."""
 
     asked: int
@@ -192,8 +167,7 @@ class GpusAbsent:
     """What the engine said."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrontendDiffers:
+class FrontendDiffers(NamedTuple):
     """An image that holds another frontend than the launcher opens."""
 
     reference: str
@@ -201,15 +175,13 @@ class FrontendDiffers:
     wanted: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionsFull:
+class SessionsFull(NamedTuple):
     """As many sessions as the installation allows at once."""
 
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOutOfMemory:
+class SessionOutOfMemory(NamedTuple):
     """A session that was ended because it wanted more memory than it may have."""
 
     memory: int
@@ -217,8 +189,7 @@ class SessionOutOfMemory:
     lines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDiskFull:
+class SessionDiskFull(NamedTuple):
     """A session that was ended because it wrote more than it may."""
 
     used: int
@@ -226,13 +197,11 @@ class SessionDiskFull:
     disk: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionClosed:
+class SessionClosed(NamedTuple):
     """A session that does not answer, for it is not running."""
 
     state: str
 
 
-@dataclass(frozen=True, slots=True)
-class SessionGuarded:
+class SessionGuarded(NamedTuple):
     """A session that is asked for without its token."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from builder.failures.built import Conflict, HashMismatch, Side
 from builder.recognition.resolution import Edge, Report, failure, in_order
@@ -59,8 +58,8 @@ def _conflict(said: Said) -> object | None:
     told = {side.line for side in conflict.sides}
     left = [side.line for side in named.sides if side.line not in told]
     if len(left) == 1 and None in told:
-        sides = (replace(side, line=side.line or left[0]) for side in conflict.sides)
-        conflict = replace(conflict, sides=in_order(sides))
+        sides = (side._replace(line=side.line or left[0]) for side in conflict.sides)
+        conflict = conflict._replace(sides=in_order(sides))
     return conflict
 
 
