@@ -68,8 +68,8 @@ class PackageNotFound(NamedTuple):
     """The package that is meant, where the name is known for being mistaken for it."""
     exists: bool = False
     """There is a package of this name, and it is another one, or only says that it is not the one that is meant."""
-    standard: bool = False
-    """It is a module that comes with Python."""
+    part_of: str = ""
+    """What brings it instead, such as Python."""
     asked: tuple[Line, ...] = ()
     way: tuple[str, ...] = ()
     """How the repository comes to need it, when it does not ask itself: ("orbits", "gravity==1.0")."""

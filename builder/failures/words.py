@@ -616,9 +616,9 @@ def _way(way: tuple[str, ...]) -> str:
 
 def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
     first = failure.asked[0] if failure.asked and not failure.way else None
-    if failure.standard:
+    if failure.part_of:
         line = f"Take {first.place} out" if first else "Take it out"
-        return (f"{line}: {failure.name} is part of Python.",)
+        return (f"{line}: {failure.name} is part of {failure.part_of}.",)
     if failure.instead:
         edit = (first.replaced(failure.name, failure.instead),) if first else ()
         return (*edit, f"The package that is meant by {failure.name} is called {failure.instead}.")

@@ -85,6 +85,17 @@ IMPORTS = {
 From the packages' own documentation; where a package comes in several builds, the one for a server.
 """
 
+OF_LINUX = frozenset(
+    {
+        "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "hidpidaemon", "language-selector",
+        "onboard", "pkg-resources", "pop-transition", "python-apt", "sepolicy", "subscription-manager",
+        "ubuntu-advantage-tools", "ubuntu-drivers-common", "ubuntu-pro-client", "ubuntu-release-upgrader", "ufw",
+        "unattended-upgrades", "usb-creator", "virt-manager", "xkit",
+    }
+)  # fmt: skip
+"""Distributions of Linux bring these, `pip freeze` lists them with the rest, and no index has them. Of packages in
+Debian, Ubuntu and Fedora; that the Python Package Index has none of the names was looked up in November 2026."""
+
 REMOVED_MODULES = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"})
 """Of the standard library of some Python that is built with, and not of all: https://docs.python.org/3/whatsnew/3.12.html"""
 
@@ -105,6 +116,8 @@ def distribution(name: str) -> str | None:
     return IMPORTS.get(canonical(name))
 
 
-def is_standard(name: str) -> bool:
-    """Whether a module of this name comes with Python itself."""
-    return name in sys.stdlib_module_names or name in REMOVED_MODULES
+def part_of(name: str) -> str:
+    """What brings a thing of this name that no index has: Python itself, or a system; "" for others."""
+    if name in sys.stdlib_module_names or name in REMOVED_MODULES:
+        return "Python"
+    return "a Linux system, whose own packages `pip freeze` lists" if canonical(name) in OF_LINUX else ""

@@ -22,7 +22,7 @@ from builder.failures.built import (
     Yanked,
 )
 from builder.recognition.index import facts
-from builder.recognition.names import distribution, is_standard, nearest
+from builder.recognition.names import distribution, nearest, part_of
 from builder.recognition.said import Said, canonical
 
 YOU = ""
@@ -84,12 +84,12 @@ def failure(report: Report, said: Said) -> object:
 
 def absent(name: str, said: Said, way: tuple[str, ...] = ()) -> PackageNotFound:
     """A package that no index has, with what its author may have meant."""
-    instead = distribution(name)
+    instead, brought_by = distribution(name), part_of(name)
     return PackageNotFound(
         name,
-        near=() if instead else nearest(name),
+        near=() if instead or brought_by else nearest(name),
         instead=instead or "",
-        standard=is_standard(name),
+        part_of=brought_by,
         asked=said.asked.lines(name) or _asked_by(way, said),
         way=way if len(way) > 1 else (),
     )

@@ -51,8 +51,14 @@ def test_every_package_that_is_offered_is_a_known_one() -> None:
 
 @pytest.mark.parametrize("module", ["json", "os", "pathlib", "distutils"])
 def test_modules_of_python_itself_are_known(module: str) -> None:
-    assert names.is_standard(module)
+    assert names.part_of(module) == "Python"
 
 
-def test_a_package_is_no_module_of_python_itself() -> None:
-    assert not names.is_standard("numpy")
+@pytest.mark.parametrize("name", ["pkg-resources", "pkg_resources", "python-apt", "ubuntu-drivers-common"])
+def test_what_only_a_system_has_is_known(name: str) -> None:
+    assert "Linux" in names.part_of(name)
+
+
+def test_a_package_is_part_of_nothing() -> None:
+    assert names.part_of("numpy") == ""
+    assert not names.OF_LINUX & set(names.NAMES.read_text().split())
