@@ -64,6 +64,19 @@ class FileInvalid(NamedTuple):
     """The parser's own words, or the rule that was broken."""
 
 
+class ListOfAnother(NamedTuple):
+    """A requirements file that holds what some command prints, which is none."""
+
+    location: Location
+    """The first line of that kind."""
+    found: str
+    """That line, cut short."""
+    command: str
+    """"conda list --export", "pip list", or "pip freeze", which writes where conda made the packages."""
+    lines: int
+    """How many lines are of that kind."""
+
+
 class LockNewer(NamedTuple):
     """A poetry.lock in a form that came after Poetry 1.8."""
 
@@ -179,6 +192,11 @@ _CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 def invalid(location: Location, format: str, found: str, problem: str) -> BuildError:
     """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
     return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200)))
+
+
+def of_another(location: Location, found: str, command: str, lines: int) -> BuildError:
+    """A BuildError(ListOfAnother), its text cut to one short line and free of credentials."""
+    return BuildError(ListOfAnother(location, _shown(found, 100), command, lines))
 
 
 def broken(path: str, content: bytes, location: Location) -> BuildError:

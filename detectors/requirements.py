@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from detectors.failures import BuildError, Location, PathAbsent, invalid
+from detectors.failures import BuildError, FileInvalid, Location, PathAbsent, invalid, of_another
 from detectors.gpu import Named
 from detectors.layout import is_directory, local_directory, local_file, local_package, local_path
 from detectors.plan import FileRef, Warned
@@ -57,6 +57,12 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
+_LISTS = {
+    "conda list --export": re.compile(r"[A-Za-z0-9_.-]+=[^=\s]+=[^=\s]+$"),
+    "pip list": re.compile(r"Package +Version"),
+    "pip freeze": re.compile(r"[A-Za-z0-9_.-]+ @ file:///"),
+}
+"""What a line looks like of the lists that commands print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,12 @@ class _Reader:
         text = read(self._source, path)
         if text is None:
             raise BuildError(PathAbsent(path, origin))
-        self.lines(path, enumerate(text.split("\n"), 1), constraint, depth)
+        try:
+            self.lines(path, enumerate(text.split("\n"), 1), constraint, depth)
+        except BuildError as error:
+            if isinstance(error.failure, FileInvalid) and error.failure.location.path == path:
+                _refuse_lists_of_others(path, text)
+            raise
 
     def lines(self, path: str, lines: Iterable[tuple[int, str]], constraint: bool = False, depth: int = 0) -> None:
         for number, line in _logical(lines):
@@ -245,6 +256,16 @@ class _Reader:
 
     def _relative(self, path: str) -> str:
         return posixpath.relpath(path or ".", self._directory or ".")
+
+
+def _refuse_lists_of_others(path: str, text: str) -> None:
+    """Raises BuildError(ListOfAnother) for what another command prints, which a line alone does not show."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.split("\n")[:MAX_LINES], 1)]
+    for command, form in _LISTS.items():
+        found = [(number, line) for number, line in lines if form.match(line)]
+        if found:
+            number, line = found[0]
+            raise of_another(Location(path, number), line, command, len(found))
 
 
 def _logical(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:

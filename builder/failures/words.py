@@ -148,6 +148,9 @@ def _of_repository(failure: object) -> Words | None:
                 (_correction(failure),),
                 Blame.REPOSITORY,
             )
+        case detected.ListOfAnother():
+            title, fix = _of_lists(failure)
+            return title, f"{failure.location}: {failure.found}", fix, Blame.REPOSITORY
         case detected.LockNewer():
             return (
                 f"{failure.location.path} was made by a newer Poetry",
@@ -296,6 +299,29 @@ def _correction(failure: detected.FileInvalid) -> str:
         case problem if found := re.fullmatch(r"conda has no such key, and one that is called (\S+)", problem):
             return f"Write {found[1]} in {where}."
     return f"Correct {where}."
+
+
+def _of_lists(failure: detected.ListOfAnother) -> tuple[str, tuple[str, ...]]:
+    """The title, and what to do: where the environment still is, and where it is not."""
+    path = failure.location.path
+    like_pip = f"Where the environment is, write it with: pip list --format=freeze > {path}"
+    match failure.command:
+        case "conda list --export":
+            return f"{path} is a list of conda's, and not of pip's", (
+                "Where the environment is, write conda's own file: conda env export --no-builds > environment.yml",
+                r"Or make one of it: (echo dependencies:; sed -nE '/=pypi_/!s/^([^#=]+)=([^=]+)=.*/  - \1=\2/p' "
+                f"{path}) > environment.yml",
+            )
+        case "pip list":
+            return f"{path} is the table that `pip list` prints", (
+                like_pip,
+                rf"Or make requirements of it: sed -i -E '1,2d; s/^(\S+) +(\S+).*/\1==\2/' {path}",
+            )
+    places = "a place" if failure.lines == 1 else f"{failure.lines} places"
+    return f"{path} names {places} on the machine where it was written", (
+        like_pip,
+        f"Or leave those places out, and with them the versions: sed -i 's/ @ file:.*//' {path}",
+    )
 
 
 def _tree(seen: tuple[str, ...]) -> str:

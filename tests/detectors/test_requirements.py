@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.failures import FileInvalid, Location, PathAbsent, PathOutside
+from detectors.failures import FileInvalid, ListOfAnother, Location, PathAbsent, PathOutside
 from detectors.requirements import MAX_FILES, Requirements, parse, parse_lines
 from detectors.source import MappingSource
 from tests.detectors.asking import failure_of, survives, within_a_second
@@ -114,6 +114,21 @@ def test_indexes_are_kept_and_told() -> None:
         "requirements.txt:3",
     ]
     assert paths(result)[1] == ["wheels"]
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "line", "lines"),
+    [
+        ("# platform: linux-64\n_libgcc_mutex=0.1=main\nblas=1.0=mkl\n", "conda list --export", 2, 2),
+        ("Package    Version\n---------- -------\nsix        1.16.0\n", "pip list", 1, 1),
+        ("six\nanyio @ file:///tmp/build/anyio\nattrs @ file:///opt/conda/attrs\n", "pip freeze", 2, 2),
+    ],
+)
+def test_what_another_command_prints_is_told_by_its_name(text: str, command: str, line: int, lines: int) -> None:
+    failure = failure_of(lambda: read(text))
+    assert isinstance(failure, ListOfAnother)
+    assert (failure.command, failure.location.line, failure.lines) == (command, line, lines)
+    assert failure.found == text.splitlines()[line - 1]
 
 
 @pytest.mark.parametrize(
