@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,42 @@ def test_withdrawn_versions_that_are_taken_are_told_once(why: ModuleType) -> Non
 )
 def test_the_packages_to_ask_about_are_found_in_what_the_tools_say(why: ModuleType, log: str, names: list[str]) -> None:
     assert why.suspects(log) == names
+
+
+def wheel(version: str, tag: str, **more: Any) -> dict[str, Any]:
+    return {"filename": f"tides-{version}-{tag}.whl", **more}
+
+
+LINUX = f"manylinux_2_17_{platform.machine()}"
+FILES = [
+    {"filename": "tides-1.0.tar.gz"},
+    wheel("1.0", f"cp37-cp37m-{LINUX}"),
+    wheel("1.0", f"cp38-cp38-{LINUX}"),
+    wheel("1.0", "cp310-cp310-win_amd64"),
+    {"filename": "tides-1.1.tar.gz"},
+    wheel("1.2", f"cp310-cp310-{LINUX}", yanked="no tides"),
+    wheel("1.3", f"cp310-cp310-{LINUX}"),
+    wheel("1.4", f"cp310-cp310-{LINUX}"),
+    {"filename": "tides-1.5.tar.gz"},
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "pythons", "nearest"),
+    [("1.0", ["3.7", "3.8"], "1.3"), ("1.1", [], "1.3"), ("1.5", [], "1.4")],
+)
+def test_of_a_version_that_had_to_be_built_it_is_told_where_it_need_not_be(
+    version: str, pythons: list[str], nearest: str, why: ModuleType
+) -> None:
+    found = why.answer("tides", FILES, 10, None, version)["built"]
+    assert found == {"version": version, "pythons": pythons, "nearest": nearest}
+
+
+def test_a_package_without_any_wheel_has_no_nearest_one(why: ModuleType) -> None:
+    found = why.answer("tides", FILES[:1], 10, None, "1.0")["built"]
+    assert found == {"version": "1.0", "pythons": [], "nearest": None}
+
+
+def test_what_could_not_be_built_is_found_in_what_uv_says(why: ModuleType) -> None:
+    log = "error: Failed to build `tides==1.0`\n  cause: Failed to download and build `moon==2.1`\n"
+    assert why.built(log) == [("tides", "1.0"), ("moon", "2.1")]

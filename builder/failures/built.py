@@ -164,6 +164,22 @@ class Conflict(NamedTuple):
     sides: tuple[Side, ...] = ()
 
 
+class Wheels(NamedTuple):
+    """A version without a wheel for the Python that is built with: where it has one, and which version does."""
+
+    name: str
+    version: str
+    made_for: tuple[str, ...]
+    """The Pythons for which it has one."""
+    pythons: tuple[str, ...]
+    """Of those that are built with, the same."""
+    nearest: str
+    """The next version with a wheel for this Python, or the last before; empty where there is none."""
+    python: str
+    strategy: str
+    python_origin: str
+
+
 class BuildNeeds(NamedTuple):
     """A package has no wheel here, and its source needs something of the system that is missing."""
 
@@ -180,6 +196,7 @@ class BuildNeeds(NamedTuple):
     instead: str = ""
     """The same package, compiled, under another name."""
     asked: tuple[Line, ...] = ()
+    wheels: Wheels | None = None
 
 
 class BuildModuleMissing(NamedTuple):
@@ -190,6 +207,7 @@ class BuildModuleMissing(NamedTuple):
     module: str
     python: str
     asked: tuple[Line, ...] = ()
+    wheels: Wheels | None = None
 
 
 class SourceBroken(NamedTuple):
@@ -203,6 +221,7 @@ class SourceBroken(NamedTuple):
     step: str = ""
     """Of a package of the repository itself, whose name is its path: the step in which it was built."""
     asked: tuple[Line, ...] = ()
+    wheels: Wheels | None = None
 
 
 class HashMismatch(NamedTuple):

@@ -60,6 +60,7 @@ from builder.failures.built import (
     StepNotStarted,
     TimeExceeded,
     Unsatisfiable,
+    Wheels,
     Yanked,
 )
 from builder.failures.served import (
@@ -512,7 +513,7 @@ def _of_packages(failure: object) -> Words | None:
                 f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
                 f" is made{_for(failure.python)}",
                 _joined(_seen(failure.asked, failure.way), *needs),
-                (*_other_python(failure), *_for_this_python(failure)),
+                (*_other_python(failure, "have one"), *_for_this_python(failure)),
                 Blame.REPOSITORY,
             )
         case NoneForPlatform():
@@ -542,11 +543,12 @@ def _of_packages(failure: object) -> Words | None:
         case BuildModuleMissing():
             return (
                 f"{failure.name} {failure.version}".strip() + " has no wheel here, and its source cannot be built",
-                _joined(_seen(failure.asked), f"Its build needs the module {failure.module}, and does not ask for it"),
-                (
-                    f"Ask for a version with a wheel{_for(failure.python)}: most often a newer one.",
-                    "Or build with a Python of that version's own time, which may have a wheel.",
+                _joined(
+                    _seen(failure.asked),
+                    f"Its build needs the module {failure.module}, and does not ask for it",
+                    _made_for(failure.wheels),
                 ),
+                _with_wheel(failure),
                 Blame.REPOSITORY,
             )
         case SourceBroken() if failure.step:
@@ -559,9 +561,9 @@ def _of_packages(failure: object) -> Words | None:
         case SourceBroken():
             return (
                 f"{failure.name} {failure.version}".strip() + " has no wheel here, and its source cannot be built",
-                _joined(_seen(failure.asked), *failure.lines),
+                _joined(_seen(failure.asked), _made_for(failure.wheels), *failure.lines),
                 (
-                    f"Ask for a version with a wheel{_for(failure.python)}.",
+                    *_with_wheel(failure),
                     "Launchyard does not know this failure; the lines above are the build's own last words.",
                 ),
                 Blame.REPOSITORY,
@@ -701,7 +703,7 @@ def _release(version: str) -> tuple[int, ...]:
     return tuple(int(number[:18]) for number in found[0].split(".")) if found else ()
 
 
-def _other_python(failure: NoneForPython) -> tuple[str, ...]:
+def _other_python(failure: NoneForPython | Wheels, have: str) -> tuple[str, ...]:
     if not failure.pythons:
         return ()
     own = _minor(failure.python)
@@ -724,7 +726,40 @@ def _other_python(failure: NoneForPython) -> tuple[str, ...]:
         how = f"say {written[failure.strategy]} in pyproject.toml, or give --python {python}."
     else:
         how = f"ask for Python {python}."
-    return (f"Pythons that have one: {', '.join(failure.pythons)}. For the nearest, {how}",)
+    return (f"Pythons that {have}: {', '.join(failure.pythons)}. For the nearest, {how}",)
+
+
+def _made_for(wheels: Wheels | None) -> str:
+    if wheels is None or not wheels.made_for:
+        return ""
+    return f"{wheels.name} {wheels.version} has wheels for Python {', '.join(wheels.made_for)}"
+
+
+def _with_wheel(failure: BuildModuleMissing | SourceBroken | BuildNeeds) -> tuple[str, ...]:
+    """How to come to a package that need not be built."""
+    wheels = failure.wheels
+    if wheels is None:
+        return (
+            f"Ask for a version with a wheel{_for(failure.python)}: most often a newer one.",
+            "Or build with a Python of that version's own time, which may have a wheel.",
+        )
+    fix = []
+    if wheels.nearest:
+        first = failure.asked[0] if failure.asked else None
+        names_it = first is not None and wheels.version in first.text
+        edit = f" {first.changed(wheels.version, wheels.nearest)}" if first and names_it else ""
+        fix.append(f"The nearest version with a wheel{_for(wheels.python)} is {wheels.nearest}.{edit}")
+    fix += _other_python(wheels, f"have a wheel of {wheels.version}")
+    if wheels.made_for and not wheels.pythons:
+        python = max(wheels.made_for, key=_minor)
+        fix.append(
+            f"Or let conda bring an older Python: an environment.yml with the dependencies python={python} and"
+            f" {wheels.name}={wheels.version}."
+        )
+    none = (
+        f"No version of {wheels.name} has a wheel{_for(wheels.python)}: leave it out, or take another package like it."
+    )
+    return tuple(fix) or (none,)
 
 
 def _for_this_python(failure: NoneForPython) -> tuple[str, ...]:
@@ -802,10 +837,13 @@ def _build_needs(failure: BuildNeeds) -> Words:
         )
         fix.append(f"Or take {failure.instead}, which needs nothing to be built. {edit}")
     else:
-        fix.append(f"Or ask for a version of {failure.name} with a wheel{_for(failure.python)}.")
+        if failure.wheels is None:
+            fix.append(f"Or ask for a version of {failure.name} with a wheel{_for(failure.python)}.")
+        elif failure.wheels.nearest or failure.wheels.made_for:
+            fix += _with_wheel(failure)
     return (
         f"{package} has no wheel here, and its source needs {what}",
-        _seen(failure.asked) or package,
+        _joined(_seen(failure.asked) or package, _made_for(failure.wheels)),
         tuple(fix),
         Blame.REPOSITORY,
     )

@@ -7,10 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
-from builder.failures.built import BuildModuleMissing, BuildNeeds, HashMismatch, Line, PackageNotFound, SourceBroken
+from builder.failures.built import (
+    BuildModuleMissing,
+    BuildNeeds,
+    HashMismatch,
+    Line,
+    PackageNotFound,
+    SourceBroken,
+    Wheels,
+)
 from builder.recognition import debian, machine
+from builder.recognition.index import facts
 from builder.recognition.names import distribution
 from builder.recognition.said import MAX_SHOWN, Said, canonical
+from detectors.python import SUPPORTED
 
 MAX_READ = 400
 """Characters of a line in which something known is looked for; compilers' command lines are longer."""
@@ -75,7 +85,7 @@ def recognise(said: Said) -> object | None:
         return _of_repository(found[1] or ".", said)
     if not any("Call to `" in line for line in said.lines) and (unreachable := machine.index(said)):
         return unreachable  # it never came to the build: its source could not be fetched
-    name, version, asked = _package(said)
+    name, version, asked, wheels = _package(said)
     if mismatch := next((n for n, line in enumerate(said.lines) if "Hash mismatch for " in line), None):
         hashes = tuple(line.strip() for line in said.lines[mismatch + 1 : mismatch + 12] if line.strip())[:5]
         return HashMismatch(name, version, hashes, asked)
@@ -85,11 +95,11 @@ def recognise(said: Said) -> object | None:
     if (instead := distribution(name)) and re.search(rf"\b{re.escape(instead)}\b", "\n".join(lines)):
         return PackageNotFound(name, instead=instead, exists=True, asked=asked)
     if missing := _missing(lines):
-        return _needs(name, version, missing, said, asked)
+        return _needs(name, version, missing, said, asked, wheels)
     modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
     if modules:
-        return BuildModuleMissing(name, version, modules[-1].partition(".")[0], said.minor, asked)
-    return SourceBroken(name, version, said.minor, _shown(lines), asked=asked)
+        return BuildModuleMissing(name, version, modules[-1].partition(".")[0], said.minor, asked, wheels)
+    return SourceBroken(name, version, said.minor, _shown(lines), asked=asked, wheels=wheels)
 
 
 def _starts(line: str) -> bool:
@@ -104,14 +114,27 @@ def _of_repository(path: str, said: Said) -> object:
     return SourceBroken(path, "", said.minor, _shown(_first_tool(said.lines)), said.step)
 
 
-def _package(said: Said) -> tuple[str, str, tuple[Line, ...]]:
-    """The innermost package that was being built, and the lines that ask for it or for what brings it."""
+def _package(said: Said) -> tuple[str, str, tuple[Line, ...], Wheels | None]:
+    """The innermost package that was being built; the lines that ask for it or for what brings it, and its wheels."""
     built = [(found[1], found[2] or "") for line in said.lines if (found := _UV.search(line))]
     if not built:
         found = _PIP.search(said.text)
         built = [((found[1] or found[2]) if found else "", "")]
-    lines = next((lines for name, _ in reversed(built) if (lines := said.asked.lines(name))), ())
-    return *built[-1], lines
+    asked = next((package for package in reversed(built) if said.asked.lines(package[0])), built[-1])
+    return *built[-1], said.asked.lines(asked[0]), _wheels(*asked, said)
+
+
+def _wheels(name: str, version: str, said: Said) -> Wheels | None:
+    """What the index said of a version that had to be built; None where it was not asked."""
+    known = facts(said, name)
+    if known is None or known.built is None or known.built.version != version:
+        return None
+    pythons = tuple(minor for minor in SUPPORTED if minor in known.built.pythons)
+    plan = said.asked.plan
+    return Wheels(
+        name, version, known.built.pythons, pythons, known.built.nearest, said.minor,
+        strategy=plan.strategy if plan else "", python_origin=plan.python.origin if plan else "",
+    )  # fmt: skip
 
 
 def _first_tool(lines: Iterable[str]) -> tuple[str, ...]:
@@ -157,7 +180,9 @@ def _missing(lines: Iterable[str]) -> list[_Missing]:
     return sorted(found or libraries, key=lambda missing: order.index(missing.kind))
 
 
-def _needs(name: str, version: str, missing: list[_Missing], said: Said, asked: tuple[Line, ...]) -> BuildNeeds:
+def _needs(
+    name: str, version: str, missing: list[_Missing], said: Said, asked: tuple[Line, ...], wheels: Wheels | None = None
+) -> BuildNeeds:
     known = [m for m in missing if debian.packages(m.thing)]
     first = (known or missing)[0]
     packages = dict.fromkeys(package for m in known for package in debian.packages(m.thing))
@@ -174,6 +199,7 @@ def _needs(name: str, version: str, missing: list[_Missing], said: Said, asked: 
         apt_exists=bool(listed),
         instead=_WITH_WHEELS.get(canonical(name), ""),
         asked=asked,
+        wheels=wheels,
     )
 
 

@@ -36,6 +36,17 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """A version that had to be built, as it has no wheel for this Python here."""
+
+    version: str
+    pythons: tuple[str, ...]
+    """Those for which it has one."""
+    nearest: str
+    """The next version with a wheel for this Python, or the last before; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The versions of one package, newest first, at most five of each kind."""
 
@@ -43,6 +54,7 @@ class Facts:
     """Those that this Python could have."""
     others: tuple[Other, ...] = ()
     absent: bool = False
+    built: Built | None = None
 
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:
@@ -66,7 +78,8 @@ def _answered(said: Said, name: str) -> Facts | None:
             continue
         if isinstance(answer, dict) and canonical(str(answer.get("name"))) == canonical(name):
             others = tuple(other for value in _list(answer.get("others")) if (other := _other(value)))
-            return Facts(_versions(answer.get("versions")), others, answer.get("absent") is True)
+            absent = answer.get("absent") is True
+            return Facts(_versions(answer.get("versions")), others, absent, _built(answer.get("built")))
     return None
 
 
@@ -80,6 +93,13 @@ def _other(value: Any) -> Other | None:
         python[:_MAX_TEXT] if isinstance(python, str) else "",
         yanked[:_MAX_TEXT] if isinstance(yanked, str) else None,
     )
+
+
+def _built(value: Any) -> Built | None:
+    if not isinstance(value, dict) or not _VERSION.fullmatch(str(value.get("version"))):
+        return None
+    pythons = tuple(v for v in _list(value.get("pythons")) if isinstance(v, str) and re.fullmatch(r"3\.\d{1,2}", v))
+    return Built(str(value["version"]), pythons, next(iter(_versions([value.get("nearest")])), ""))
 
 
 def _pips(said: Said, name: str) -> Facts | None:

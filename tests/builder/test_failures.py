@@ -19,7 +19,7 @@ def is_record(value: object) -> bool:
 
 
 def kinds() -> list[type]:
-    own = {"Explanation", "Location", "BuildError", "Demand", "Line", "Side"}
+    own = {"Explanation", "Location", "BuildError", "Demand", "Line", "Side", "Wheels"}
     found = [
         kind
         for module in (detected, asked, built, served)

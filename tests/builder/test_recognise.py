@@ -524,9 +524,9 @@ class TestHostileWords:
             " (",
         )
         lines = (*head.split("\n"), *(word * 500 for word in words for _ in range(300)))
-        began = time.monotonic()
+        began = time.process_time()
         assert failure(*lines) is not None
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
 
 
 class TestMachine:
@@ -627,3 +627,45 @@ def test_a_package_that_debian_has_not_is_told_with_its_line(said: str) -> None:
     found = failure_of(files, "Reading package lists...", said)
     line = Line("apt.txt", 2, "libx11-6 libgl1-mesa-glxx")
     assert found == DebianPackageAbsent("libgl1-mesa-glxx", "apt.txt", (line,))
+
+
+BROKEN = "error: Failed to build `tides==1.0`"
+BUILT = '{"version": "1.0", "pythons": ["3.7", "3.9"], "nearest": "1.3"}'
+
+
+def answered(built: str) -> str:
+    return f'launchyard-why: {{"name": "tides", "absent": false, "versions": [], "others": [], "built": {built}}}'
+
+
+def explained(built: str, *, requirement: str = "tides==1.0") -> tuple[str, tuple[str, ...]]:
+    source = MappingSource({"requirements.txt": f"{requirement}\n".encode()})
+    failed = BuildFailed(STEP, "exit code: 1", (BROKEN, answered(built)))
+    words = explain(recognise(failed, python="3.10", timeout=60, plan=detect(source, Options()), source=source))
+    return words.seen, words.fix
+
+
+def test_for_a_package_that_could_not_be_built_the_nearest_wheels_are_named() -> None:
+    seen, fix = explained(BUILT)
+    assert "tides 1.0 has wheels for Python 3.7, 3.9" in seen
+    assert fix[:2] == (
+        "The nearest version with a wheel for Python 3.10 is 1.3. Change requirements.txt:1 to: tides==1.3",
+        "Pythons that have a wheel of 1.0: 3.9. For the nearest, create runtime.txt with the line python-3.9, "
+        "or give --python 3.9.",
+    )
+
+
+def test_a_python_that_only_conda_has_is_proposed_through_conda() -> None:
+    _, fix = explained(BUILT.replace(', "3.9"', ""), requirement="tides")
+    assert fix[:2] == (
+        "The nearest version with a wheel for Python 3.10 is 1.3.",
+        "Or let conda bring an older Python: an environment.yml with the dependencies python=3.7 and tides=1.0.",
+    )
+
+
+@pytest.mark.parametrize(
+    "built", ['"1.0"', '{"version": "../x"}', '{"version": "9.9", "pythons": ["3.7"]}', '{"version": 1, "pythons": 2}']
+)
+def test_what_is_said_of_wheels_and_makes_no_sense_is_not_shown(built: str) -> None:
+    seen, fix = explained(built)
+    assert "wheels" not in seen
+    assert fix[0] == "Ask for a version with a wheel for Python 3.10: most often a newer one."

@@ -128,10 +128,19 @@ def package() -> int:
 
 
 def build(*what: str) -> None:
+    import commands  # as tags: of a newer Python
+
     target = BUILT / PREFIX.relative_to("/")
     if as_of := os.environ.get("AS_OF"):
         os.environ["UV_EXCLUDE_NEWER"] = as_of  # what old code is built with was of that day too
-    run(UV, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--prefix", str(target), *what)
+    code = commands.run(
+        UV, "pip", "install", "--quiet", "--no-deps", "--python", PYTHON, "--prefix", str(target), *what
+    )
+    if code:
+        import why
+
+        why.ask((), as_of, why.built(commands.said()))
+        sys.exit(code)
     forget_build_traces(target)
 
 

@@ -25,15 +25,13 @@ from pathlib import Path
 import channels
 import groups
 import tags
+from commands import run, said, say
 
 LOCK = Path("/made/lock")
 PYLOCK = LOCK / "pylock.toml"
 KERNEL = LOCK / "pylock.kernel.toml"
 UV_LOCK = Path("uv.lock")  # beside the pyproject.toml, in the directory in which commands run
 UV = "/tools/uv"
-SAID = bytearray()
-KEPT = 200_000
-"""Bytes of what commands say that are kept."""
 DEAF = ("7.0", "7.1", "7.2", "7.3")
 """Versions of ipykernel that may miss a cell and never answer it: https://github.com/ipython/ipykernel/pull/1529"""
 
@@ -55,11 +53,11 @@ def main() -> int:
     if code:
         import why  # which loads much, and is seldom needed
 
-        why.ask(why.suspects(SAID.decode(errors="replace")), inputs["as_of"])
+        why.ask(why.suspects(said()), inputs["as_of"], why.built(said()))
         return code
     if PYLOCK.exists():
         finish(PYLOCK)
-    problems = [*withdrawn(SAID.decode(errors="replace")), *changed(uv_lock)]
+    problems = [*withdrawn(said()), *changed(uv_lock)]
     problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
@@ -216,11 +214,11 @@ def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
         return run(*command, *(("--refresh",) if fresh else ()), output=False)
     environ = {"UV_INDEX": "", "UV_DEFAULT_INDEX": ""}
     if not fresh:
-        said = bytearray()
+        held = bytearray()
         with believing(f"files = {FOR_EVER}, api = {A_WHILE}") as config:
-            code = run(*command, output=False, hold=said, UV_CONFIG_FILE=config, **environ)
-        if b"No solution found" not in said:
-            say(said)
+            code = run(*command, output=False, hold=held, UV_CONFIG_FILE=config, **environ)
+        if b"No solution found" not in held:
+            say(held)
             return code
     with believing(f"files = {FOR_EVER}") as config:  # what uv is told to believe of pages, it does not refresh
         return run(*command, "--refresh", output=False, UV_CONFIG_FILE=config, **environ)
@@ -288,28 +286,6 @@ def default_index() -> str:
     from pip._internal.models.index import PyPI
 
     return PyPI.simple_url + "/"
-
-
-def run(*command: str, output: bool = True, hold: bytearray | None = None, **environ: str) -> int:
-    """The exit code of a command. What it says is shown, and the last of it kept for asking why it failed; or held."""
-    reading, writing = os.pipe()
-    with open(reading, "rb", buffering=0) as said:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environ}, stdout=writing if output else subprocess.DEVNULL, stderr=writing
-        )
-        os.close(writing)
-        while part := said.read(65_536):
-            if hold is None:
-                say(part)
-            else:
-                hold[:] = (hold + part)[-KEPT:]
-    return process.wait()
-
-
-def say(part: bytes) -> None:
-    sys.stderr.buffer.write(part)
-    sys.stderr.buffer.flush()
-    SAID[:] = (SAID + part)[-KEPT:]
 
 
 if __name__ == "__main__":

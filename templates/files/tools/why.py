@@ -1,12 +1,15 @@
-"""Ask the index about packages of which no version could be had: lock.py does, after a failed lock.
+"""Ask the index about packages that could not be had: lock.py does, after a failed lock, and install.py after a build.
 
 Prints a line for each that there is something to say of, for whoever explains the failure:
 
     launchyard-why: {"name": "tides", "python": "3.10", "absent": false, "versions": ["2.0", "1.2"],
-                     "others": [{"version": "3.0", "python": ">=3.13"}, {"version": "2.1", "yanked": "wrong"}]}
+                     "others": [{"version": "3.0", "python": ">=3.13"}, {"version": "2.1", "yanked": "wrong"}],
+                     "built": {"version": "1.2", "pythons": ["3.7", "3.8"], "nearest": "2.0"}}
 
-Versions are those that this Python could have, others those that it could not; newest first, at most five of a
-kind. The answers of an index, and the names, which come from a log, are other people's words: all is bounded.
+`built` is there where a version had to be built: for which Pythons it has a wheel, and which is the next version with
+one for this Python, the last before it where none follows, or null. Versions are those that this Python could have,
+others those that it could not; newest first, at most five of a kind. The answers of an index, and the names, which
+come from a log, are other people's words: all is bounded.
 Format: https://packaging.python.org/en/latest/specifications/simple-repository-api/
 """
 
@@ -59,25 +62,38 @@ SUSPECTS = re.compile(
 )
 """What uv, pip and Poetry say of a package of which they found no version that would do."""
 
+BUILT = re.compile(rf"Failed to (?:download and )?build `({NAME})==([^`\s]+)`")
+"""What uv says of a version without a wheel whose source could not be built."""
 
-def ask(names, as_of=None):
-    """Print what the indexes say of packages, the versions that came after a time (RFC 3339) left out."""
+
+def ask(names, as_of=None, built=()):
+    """Print what the indexes say of packages, the versions that came after a time (RFC 3339) left out.
+
+    `built` are pairs of names and versions that had to be built.
+    """
     until = time.monotonic() + MAX_TIME
     minor = python_minor()
-    for name in list(dict.fromkeys(map(canonicalize_name, names)))[:MAX_NAMES]:
+    versions = {canonicalize_name(name): version for name, version in built}
+    for name in list(dict.fromkeys([*map(canonicalize_name, names), *versions]))[:MAX_NAMES]:
         if not re.fullmatch(NAME, name) or len(name) > 100:
             continue
         pages = [files(index, name, until) for index in indexes()]
         known = [entry for page in pages if page for entry in page]
         if any(page is None for page in pages):  # not asked, or no answer: nothing is known for certain
             continue
-        print(MARK + json.dumps(answer(name, known, minor, as_of)), file=sys.stderr, flush=True)
+        said = answer(name, known, minor, as_of, versions.get(name))
+        print(MARK + json.dumps(said), file=sys.stderr, flush=True)
 
 
 def suspects(log):
     """The packages of which a log says that no version could be had, in its order."""
     found = ("".join(match.groups(default="")) for match in SUSPECTS.finditer(log[-200_000:]))
     return list(dict.fromkeys(found))[:MAX_NAMES]
+
+
+def built(log):
+    """(name, version) of each package of which a log says that its source could not be built, in its order."""
+    return list(dict.fromkeys(BUILT.findall(log[-200_000:])))[:MAX_NAMES]
 
 
 def withdrawn(log):
@@ -98,7 +114,7 @@ def given(reason):
     return "" if reason.strip() == "<none given>" else "".join(c for c in reason.strip()[:MAX_TEXT] if c.isprintable())
 
 
-def answer(name, entries, minor, as_of):
+def answer(name, entries, minor, as_of, built=None):
     """What the entries of an index come to: a document as above."""
     by_version = {}
     for entry in entries:
@@ -118,10 +134,25 @@ def answer(name, entries, minor, as_of):
         for kind in ("python", "yanked")
         for version in [v for v in newest if reasons[v] and kind in reasons[v]][:MAX_VERSIONS]
     ]
-    return {
+    found = {
         "name": name, "python": f"3.{minor}", "absent": not entries,
         "versions": [str(version) for version in (stable or usable)[:MAX_VERSIONS]], "others": others,
     }  # fmt: skip
+    return found | ({"built": wheels(by_version, built, stable, minor)} if built else {})
+
+
+def wheels(by_version, built, stable, minor):
+    """Of a version that had to be built, what is above."""
+    mine = next((files for version, files in by_version.items() if str(version) == built), ())
+    made_for = {cpython(tag.interpreter) for _, tags in mine for tag in tags or () if is_for_here(tag)}
+    with_wheel = [v for v in stable if any(tags and fits(entry, tags, minor) for entry, tags in by_version[v])]
+    newer = [v for v in with_wheel if all(v > other for other in by_version if str(other) == built)]
+    nearest = newer[-1:] or with_wheel[:1]
+    return {
+        "version": built,
+        "pythons": [f"3.{other}" for other in sorted(made_for - {None})],
+        "nearest": str(nearest[0]) if nearest else None,
+    }
 
 
 def reason(files, minor):
@@ -153,13 +184,16 @@ def admits(entry, minor):
 
 def runs(tag, minor):
     """Whether a wheel's tag is for this Python, on Linux."""
-    machine = platform.machine()
-    if tag.platform != "any" and not (tag.platform.endswith(machine) and "linux" in tag.platform):
+    if not is_for_here(tag):
         return False
     if tag.interpreter == "py3" or re.fullmatch(r"py3\d+", tag.interpreter):
         return tag.interpreter == "py3" or int(tag.interpreter[3:]) <= minor
     made_for = cpython(tag.interpreter)
     return made_for == minor or (tag.abi == "abi3" and made_for is not None and made_for <= minor)
+
+
+def is_for_here(tag):
+    return tag.platform == "any" or ("linux" in tag.platform and tag.platform.endswith(platform.machine()))
 
 
 def cpython(interpreter):
