@@ -54,8 +54,9 @@ class Address:
         return f"{parts.hostname}:{port}:{places}"
 
 
-def parse(text: str, settings: Settings, *, allow_local: bool) -> Address:
-    """The address a person gave. A path is taken only with `allow_local`.
+def parse(text: str, settings: Settings, *, allow_local: bool, relative: bool = True) -> Address:
+    """The address a person gave. A path is taken only with `allow_local`, and one that counts from where this process
+    runs only where it is `relative`.
 
     Raises BuildError(AddressInvalid | HostNotAllowed | HostNotPublic | HostUnreachable).
     """
@@ -71,7 +72,7 @@ def parse(text: str, settings: Settings, *, allow_local: bool) -> Address:
     if re.match(r"https?://", text, re.IGNORECASE):
         return _remote(text, settings)
     if is_path:
-        return _local(text)
+        return _local(text, relative)
     raise _invalid(text, "only https addresses are fetched")
 
 
@@ -107,7 +108,7 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def _local(text: str) -> Address:
+def _local(text: str, relative: bool) -> Address:
     try:
         path = Path(text).expanduser().resolve(strict=True)
     except (OSError, RuntimeError):
@@ -115,6 +116,8 @@ def _local(text: str) -> Address:
     if path is None or not path.is_dir():
         advice = "Give a path that is here, or an address such as https://github.com/owner/repository."
         raise _invalid(text, "neither an https address nor a directory here", advice)
+    if not relative and not text.startswith(("/", "~")):
+        raise _invalid(text, "counts from wherever the service was started", "Give the whole path, from / on.")
     return Address(str(path), path)
 
 

@@ -84,7 +84,7 @@ def _running(
         metrics.watch(store.counts, store.workers)
         place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"
         queue = Queue(place, store, journal, runner, settings, metrics)
-        previews = Previews(Builder(settings, engine, allow_local=settings.allow_local))
+        previews = Previews(Builder(settings, engine, allow_local=settings.allow_local, relative=False))
         try:
             queue.start(EMBEDDED if alone else new_id(), at_once)
             if at_once:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,7 +65,7 @@ def create(context: click.Context, /, repository: str, wait: bool, as_json: bool
     given = {name: value for name, value in asked.items() if value is not None}
     options = {name: given.pop(name) for name in ("strategy", "python", "frontend") if name in given}
     with _client(context, as_json) as client:
-        new = NewEnvironment(repository=repository, **given, options=Choices(**options))
+        new = NewEnvironment(repository=_absolute(repository), **given, options=Choices(**options))
         created = client.create(new)
         note(f"The environment {created.name} is created.")
         _follow_or_print(context, client, created.build, wait, as_json)
@@ -275,6 +276,12 @@ def _provenance_rows(found: Provenance) -> Iterator[tuple[str, str, str]]:
     yield "Build", build.id, "found an image that another build had made" if found.reused else build.reason
     yield "Started", f"{build.started_at:%Y-%m-%d %H:%M:%S}" if build.started_at else "", ""
     yield "Finished", f"{build.finished_at:%Y-%m-%d %H:%M:%S}", ""
+
+
+def _absolute(repository: str) -> str:
+    """A directory here by its whole path: the service runs elsewhere."""
+    path = Path(repository).expanduser()
+    return str(path.resolve()) if path.is_dir() else repository
 
 
 def _row(client: Client, environment: Environment) -> tuple[str, ...]:

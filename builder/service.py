@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder import build as job
-from builder.address import check_ref, parse
+from builder.address import Address, check_ref, parse
 from builder.build import Planned, Wish
 from builder.engine import Engine, Image, Report
 from builder.failures.asked import ImageAbsent, ImageForeign, SettingsForeign
@@ -76,17 +76,18 @@ class Request:
 class Builder:
     """The builder of one installation. Every method raises BuildError."""
 
-    def __init__(self, settings: Settings, engine: Engine, *, allow_local: bool) -> None:
+    def __init__(self, settings: Settings, engine: Engine, *, allow_local: bool, relative: bool = True) -> None:
         self.settings = settings
         self.engine = engine
         self._allow_local = allow_local
+        self._relative = relative
 
     def plan(self, request: Request) -> Planned:
         """What would be built, and why. Asks no engine."""
         options = request.options
         if options.as_of and options.as_of != "commit":
             options = replace(options, as_of=instant_of(options.as_of))
-        address = parse(request.repository, self.settings, allow_local=self._allow_local)
+        address = parse(request.repository, self.settings, allow_local=self._allow_local, relative=self._relative)
         planned = job.plan(address, request.ref, options, request.frontend, self.settings, worktree=request.worktree)
         _refuse_its_settings(planned)
         return planned
@@ -201,15 +202,15 @@ class Service:
         """Branches and tags of a repository."""
         from builder.repository import refs
 
-        return refs(parse(repository, self._settings, allow_local=self._settings.allow_local), self._settings)
+        return refs(self._address(repository), self._settings)
 
     # Environments
 
     def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:
         """Remember an environment, and start its first build."""
-        own_name = self._checked(new.repository, new.ref, new.options)
+        address = self._checked(new.repository, new.ref, new.options)
         environment = self._store.create_environment(
-            new.name or own_name, new.repository, new.ref, new.subdir, new.options,
+            new.name or address.slug, str(address.local or new.repository), new.ref, new.subdir, new.options,
             owner=self._settings.owner if new.owner is None else new.owner, exact=new.name is not None, built_for=by,
         )  # fmt: skip
         (build,) = self._store.builds(environment_id=environment.id, limit=1).items
@@ -228,9 +229,9 @@ class Service:
         return self._store.environments(search=search, state=state, after=after, limit=limit)
 
     def change(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
-        """Change name, ref, subdir or options; what is built by them is the next build."""
+        """Change name, ref, subdir, or members of options; what is built by them is the next build."""
         now = self._store.environment(id)
-        self._checked(now.repository, changes.get("ref", now.ref), changes.get("options", now.options))
+        self._checked(now.repository, changes.get("ref", now.ref), replace(now.options, **changes.get("options", {})))
         return self._store.change_environment(id, changes, revision)
 
     def delete(self, id: str, revision: int | None = None) -> None:
@@ -356,11 +357,14 @@ class Service:
 
     # How
 
-    def _checked(self, repository: str, ref: str | None, choices: Choices) -> str:
-        """A name for an environment of a repository that may be built; looks at no network but for a host's address."""
-        address = parse(repository, self._settings, allow_local=self._settings.allow_local)
+    def _checked(self, repository: str, ref: str | None, choices: Choices) -> Address:
+        """Where a repository is that may be built; looks at no network but for a host's address."""
+        address = self._address(repository)
         if ref is not None:
             check_ref(ref)
         if choices.as_of and choices.as_of != "commit":
             instant_of(choices.as_of)
-        return address.slug
+        return address
+
+    def _address(self, repository: str) -> Address:
+        return parse(repository, self._settings, allow_local=self._settings.allow_local, relative=False)

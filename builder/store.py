@@ -165,15 +165,15 @@ class Store(Database):
         return Page(tuple(map(_environment, rows)), following)
 
     def change_environment(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
-        """Change columns; `options` are Choices.
+        """Change columns; of `options`, the members that are given.
 
         Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
         """
-        columns = {name: asdict(value) if isinstance(value, Choices) else value for name, value in changes.items()}
         try:
             with self.writing() as connection:
                 found = self._at_revision(connection, id, revision)
-                _touch(connection, id, **columns)
+                options = asdict(replace(found.options, **changes.get("options", {})))
+                _touch(connection, id, **{**changes, "options": options})
         except IntegrityError:
             raise BuildError(NameTaken(str(changes.get("name", found.name)))) from None
         return self.environment(id)

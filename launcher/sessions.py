@@ -160,13 +160,14 @@ def answers(url: str) -> bool:
 
 def _ready(session: Instance, runtime: Runtime, deadline: float, seconds: float, probe: Probe) -> Instance:
     while True:
-        if probe(session.url):
+        if session.url and probe(session.url):
             return session
         now = runtime.wait(session.name, PROBE_PAUSE)
         if now is None:
             raise BuildError(SessionEnded("was removed before it answered", ()))
         if now.state == "ended":
             raise BuildError(ended(now, runtime))
+        session = session if session.url else replace(session, url=now.url)
         if time.monotonic() > deadline:
             raise BuildError(SessionEnded(f"did not answer within {seconds:.0f} s", runtime.logs(session.name, SHOWN)))
 

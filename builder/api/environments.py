@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -91,10 +92,11 @@ def read(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = N
 async def change(
     environment_id: Id, wanted: documents.EnvironmentChange, service: TheService, if_match: IfMatch = None
 ) -> Response:
-    """Members that are left out stay as they are. Nothing is built by it."""
+    """Members that are left out stay as they are, those of `options` as well. Nothing is built by it."""
     changes: dict[str, Any] = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     if "options" in changes:
-        changes["options"] = choices_of(wanted.options)
+        whole = asdict(choices_of(wanted.options))
+        changes["options"] = {name: whole[name] for name in wanted.options.model_fields_set}
     changed = await apart(RESOLVING, service.change, environment_id, changes, revision_of(if_match))
     return answer_environment(changed)
 

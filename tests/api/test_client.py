@@ -168,6 +168,15 @@ def test_remote_provenance_names_commit_bases_and_tools(service: Running, addres
     assert shown["commit"] == commit
 
 
+def test_remote_create_of_the_directory_one_is_in_is_of_that_one(
+    service: Running, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(service.repository)
+    command(address, "create", ".", "--name", "from-here", "--wait")
+    (made,) = service.get("/environments?search=from-here")["items"]
+    assert made["repository"] == str(service.repository)
+
+
 def test_remote_create_waits_and_prints_the_reference(service: Running, address: str) -> None:
     result = command(address, "create", str(service.repository), "--name", "by-command", "--wait")
     assert result.exit_code == 0, result.output

@@ -88,6 +88,10 @@ def test_a_change_of_options_is_what_the_next_build_follows(service: Running) ->
     environment = service.built(name="options")
     answer = service.http.patch(f"/api/v1/environments/{environment['id']}", json={"options": {"python": "3.12"}})
     assert answer.json()["options"]["python"] == "3.12" and answer.json()["subdir"] == ""
+    again = service.http.patch(f"/api/v1/environments/{environment['id']}", json={"options": {"extras": ["all"]}})
+    assert (again.json()["options"]["python"], again.json()["options"]["extras"]) == ("3.12", ["all"])
+    reset = service.http.patch(f"/api/v1/environments/{environment['id']}", json={"options": {"extras": []}})
+    assert (reset.json()["options"]["python"], reset.json()["options"]["extras"]) == ("3.12", [])
     build = service.rebuilt(environment)
     assert build["version"] == 2
 

@@ -95,6 +95,17 @@ def test_every_public_host_does_not_stand_for_this_machine_or_its_network(host: 
     assert isinstance(refused(f"https://{host}/o/r", ANYWHERE), HostNotPublic)
 
 
+def test_a_path_that_counts_from_where_a_process_runs_is_no_services(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse(".", SETTINGS, allow_local=True).local == tmp_path
+    with pytest.raises(BuildError) as caught:
+        parse(".", SETTINGS, allow_local=True, relative=False)
+    assert "whole path" in explain(caught.value.failure).fix[0]
+    assert parse(str(tmp_path), SETTINGS, allow_local=True, relative=False).local == tmp_path
+
+
 def test_a_path_is_taken_only_where_local_ones_are(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "my papers"):
         path.mkdir(exist_ok=True)

@@ -28,9 +28,9 @@ def main() -> int:
         "XDG_CACHE_HOME": "/tmp/cache",
     }
     script.chmod(0o755)
-    code = subprocess.run(
-        [str(script)], cwd="/post-build", env=environ, user=USER, group=USER, extra_groups=[]
-    ).returncode
+    # A shell that is asked for a script without a first line that names its interpreter runs it itself.
+    command = [str(script)] if script.read_bytes().startswith((b"#!", b"\x7fELF")) else ["sh", str(script)]
+    code = subprocess.run(command, cwd="/post-build", env=environ, user=USER, group=USER, extra_groups=[]).returncode
     own(Path("/opt"), 0)
     subprocess.run(["find", str(home), "-depth", "-exec", "touch", "-h", "-d", "@0", "{}", "+"], check=True)
     shutil.rmtree("/tmp/cache", ignore_errors=True)
