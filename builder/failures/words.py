@@ -262,11 +262,19 @@ def _of_repository(failure: object) -> Words | None:
             )
         case detected.PythonUnavailable():
             overrule = f"Or choose one of them with --python, which overrules {failure.origin}."
+            older = re.search(r"\b3\.[678]\b", failure.asked) if "3.6" not in failure.supported else None
+            conda = (
+                f"Or let conda bring it: an environment.yml with python={older and older[0]} among its dependencies."
+            )
             return (
                 f"Python {failure.asked} is not available",
                 f"{failure.origin} asks for {failure.asked}",
-                (f"Ask for one of {', '.join(failure.supported)}.", *((overrule,) if failure.by_file else ())),
-                Blame.REPOSITORY,
+                (
+                    f"Ask for one of {', '.join(failure.supported)}.",
+                    *((overrule,) if failure.by_file else ()),
+                    *((conda,) if older else ()),
+                ),
+                Blame.USAGE if failure.origin.startswith("option ") else Blame.REPOSITORY,
             )
     return None
 
@@ -513,7 +521,7 @@ def _of_packages(failure: object) -> Words | None:
                 f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
                 f" is made{_for(failure.python)}",
                 _joined(_seen(failure.asked, failure.way), *needs),
-                (*_other_python(failure, "have one"), *_for_this_python(failure)),
+                (*_other_python(failure, "have one"), *_for_this_python(failure), *_of_conda_s(failure)),
                 Blame.REPOSITORY,
             )
         case NoneForPlatform():
@@ -766,6 +774,14 @@ def _for_this_python(failure: NoneForPython) -> tuple[str, ...]:
     if not failure.available:
         return (f"Or ask for another version of {failure.name}.",)
     return (f"Or ask for one that is made{_for(failure.python)}: {', '.join(failure.available)}.",)
+
+
+def _of_conda_s(failure: NoneForPython) -> tuple[str, ...]:
+    """Older Pythons than those that are built with can be had with conda, from 3.6 on."""
+    older = re.findall(r"\b3\.[678]\b", " ".join(need for _, need in failure.needs))
+    if failure.pythons or failure.strategy == "conda" or not older:
+        return ()
+    return (f"Or let conda bring an older Python: an environment.yml with python={max(older)} among its dependencies.",)
 
 
 def _minor(version: str) -> int:

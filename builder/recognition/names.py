@@ -118,6 +118,8 @@ def distribution(name: str) -> str | None:
 
 def part_of(name: str) -> str:
     """What brings a thing of this name that no index has: Python itself, or a system; "" for others."""
+    if canonical(name) == "python":
+        return "the image, and which one is said by a runtime.txt with a line such as python-3.12"
     if name in sys.stdlib_module_names or name in REMOVED_MODULES:
         return "Python"
     return "a Linux system, whose own packages `pip freeze` lists" if canonical(name) in OF_LINUX else ""

@@ -54,6 +54,10 @@ def test_modules_of_python_itself_are_known(module: str) -> None:
     assert names.part_of(module) == "Python"
 
 
+def test_python_itself_is_asked_for_elsewhere() -> None:
+    assert "runtime.txt" in names.part_of("python")
+
+
 @pytest.mark.parametrize("name", ["pkg-resources", "pkg_resources", "python-apt", "ubuntu-drivers-common"])
 def test_what_only_a_system_has_is_known(name: str) -> None:
     assert "Linux" in names.part_of(name)
