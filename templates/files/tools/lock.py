@@ -24,6 +24,7 @@ from pathlib import Path
 
 import channels
 import groups
+import mistaken
 import tags
 from commands import run, said, say
 
@@ -57,7 +58,7 @@ def main() -> int:
         return code
     if PYLOCK.exists():
         finish(PYLOCK)
-    problems = [*withdrawn(said()), *changed(uv_lock)]
+    problems = [*withdrawn(said()), *changed(uv_lock), *mistaken.problems(PYLOCK)]
     problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
