@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
 from builder.failures.built import DiskFull, StepFailed, StepNotStarted, TimeExceeded
-from builder.recognition import building, conda, fetching, machine, pip, poetry, uv
+from builder.recognition import building, conda, fetching, machine, pip, poetry, running, uv
 from builder.recognition.said import Asked, Said, readable
 from builder.stages import title
 from detectors.plan import Plan
@@ -27,6 +27,7 @@ _KNOWN: tuple[Callable[[Said], object | None], ...] = (
     # An index that does not answer has, to pip, no package.
     machine.index,
     pip.recognise,
+    running.recognise,
 )
 
 

@@ -224,6 +224,52 @@ class SourceBroken(NamedTuple):
     wheels: Wheels | None = None
 
 
+class OwnPackageUnclear(NamedTuple):
+    """The repository's own package does not say which of its files are the package."""
+
+    path: str
+    backend: str
+    """ "poetry", "setuptools" or "hatchling"."""
+    said: str
+
+
+class OwnBuildNeeds(NamedTuple):
+    """The build of the repository's own package imports what it does not ask for."""
+
+    path: str
+    module: str
+    package: str
+    """What brings it, most likely."""
+
+
+class ProgramMissing(NamedTuple):
+    """A script calls a program that is not there."""
+
+    program: str
+    said: str
+    packages: tuple[str, ...]
+    """Debian packages that have it; empty where that is not known."""
+    apt: str = "apt.txt"
+    apt_exists: bool = False
+
+
+class ModuleMissing(NamedTuple):
+    """What ran imports a module that is not installed."""
+
+    module: str
+    package: str
+    """What brings it, most likely."""
+    file: str
+    """Of the repository, the one that says what is installed; empty where that is not known."""
+
+
+class NumpyTooNew(NamedTuple):
+    """What was compiled for NumPy 1 is imported beside NumPy 2."""
+
+    said: str
+    asked: tuple[Line, ...] = ()
+
+
 class HashMismatch(NamedTuple):
     """A file of the index that is not the one whose hash was written down."""
 

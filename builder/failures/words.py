@@ -46,14 +46,19 @@ from builder.failures.built import (
     IndexUnreachable,
     Line,
     LockStale,
+    ModuleMissing,
     NoneForPlatform,
     NoneForPython,
     NotYetPublished,
     NoVersion,
+    NumpyTooNew,
     OutOfMemory,
+    OwnBuildNeeds,
+    OwnPackageUnclear,
     PackageNotFound,
     PipContradictsConda,
     PoetryUnreadable,
+    ProgramMissing,
     Side,
     SourceBroken,
     StepFailed,
@@ -576,6 +581,43 @@ def _of_packages(failure: object) -> Words | None:
                 ),
                 Blame.REPOSITORY,
             )
+        case OwnPackageUnclear():
+            return (
+                f"The repository's own package at {failure.path} cannot be built",
+                failure.said,
+                _which_files(failure.backend),
+                Blame.REPOSITORY,
+            )
+        case OwnBuildNeeds():
+            return (
+                f"The repository's own package at {failure.path} cannot be built",
+                f"Its build imports {failure.module}, and does not ask for it",
+                (
+                    f'Write in pyproject.toml: [build-system] requires = ["setuptools", "{failure.package}"]',
+                    "Or let its setup.py do without: what is needed later can be imported later.",
+                ),
+                Blame.REPOSITORY,
+            )
+        case ProgramMissing():
+            return f"There is no program {failure.program}", failure.said, _program(failure), Blame.REPOSITORY
+        case ModuleMissing():
+            where = f" to {failure.file}" if failure.file else " to what the environment asks for"
+            return (
+                f"There is no module {failure.module}",
+                f"No module named {failure.module}",
+                (f"Add {failure.package}{where}.",),
+                Blame.REPOSITORY,
+            )
+        case NumpyTooNew():
+            return (
+                "A package was compiled for NumPy 1, and NumPy 2 is installed",
+                _joined(_seen(failure.asked), failure.said),
+                (
+                    "Ask for numpy<2 as well.",
+                    "Or ask for a newer version of the package that is imported; those of 2024 and later know NumPy 2.",
+                ),
+                Blame.REPOSITORY,
+            )
         case HashMismatch():
             return (
                 f"{failure.name} {failure.version}".strip() + " is not the file whose hash was written down",
@@ -835,6 +877,41 @@ def _loosen(failure: Conflict) -> tuple[str, ...]:
     if failure.on and len(own) == len(failure.sides) > 1 and len({side.line for side in own}) > 1:
         return (f"Keep one: {' or '.join(names)}.",)
     return (loosen,)
+
+
+def _which_files(backend: str) -> tuple[str, ...]:
+    match backend:
+        case "poetry":
+            none, which = "package-mode = false", 'packages = [{ include = "NAME" }]'
+            table = "[tool.poetry]"
+        case "setuptools":
+            none, which, table = "py-modules = []", 'packages = ["NAME"]', "[tool.setuptools]"
+        case _:
+            return (
+                "If there is no package to install, take [build-system] out of pyproject.toml.",
+                'Or say which directory it is: packages = ["NAME"] under [tool.hatch.build.targets.wheel].',
+            )
+    return (
+        f"If there is no package to install, write {none} under {table} in pyproject.toml.",
+        f"Or say there which directory it is: {which}.",
+    )
+
+
+def _program(failure: ProgramMissing) -> tuple[str, ...]:
+    match failure.program:
+        case "sudo" | "apt" | "apt-get":
+            return (f"Take it out: nothing runs as root. Debian's packages go into {failure.apt}, a name a line.",)
+        case "conda" | "mamba":
+            return ("Take it out: what conda is to install stands in environment.yml.",)
+        case "jupyter":
+            return ("Ask for jupyterlab in the environment's file: the session's own is outside of the environment.",)
+    verb = f"Add to {failure.apt}" if failure.apt_exists else f"Create {failure.apt} with"
+    if failure.packages:
+        return (f"{verb} the line: {failure.packages[0]}",)
+    return (
+        f"If a Debian package has it: {verb[:1].lower()}{verb[1:]} the line that names the package.",
+        "If a Python package has it, ask for that in the environment's file.",
+    )
 
 
 def _build_needs(failure: BuildNeeds) -> Words:

@@ -12,13 +12,15 @@ from builder.failures.built import (
     BuildNeeds,
     HashMismatch,
     Line,
+    OwnBuildNeeds,
+    OwnPackageUnclear,
     PackageNotFound,
     SourceBroken,
     Wheels,
 )
 from builder.recognition import debian, machine
 from builder.recognition.index import facts
-from builder.recognition.names import distribution
+from builder.recognition.names import distribution, part_of
 from builder.recognition.said import MAX_SHOWN, Said, canonical
 from detectors.python import SUPPORTED
 
@@ -73,6 +75,13 @@ _RUST = re.compile(
 )
 _PYTHON_MODULE = re.compile(r"^\s*ModuleNotFoundError: No module named '([\w.]+)'")
 
+_UNCLEAR = {
+    "poetry": r"No file/folder found for package ",
+    "setuptools": r"Multiple top-level (?:packages|modules) discovered in a flat-layout",
+    "hatchling": r"Unable to determine which files to ship inside the wheel",
+}
+"""What a build backend says that cannot tell which files are the package."""
+
 _WITH_WHEELS = {"psycopg2": "psycopg2-binary"}
 """Packages whose authors publish the same, compiled, under another name."""
 
@@ -111,6 +120,12 @@ def _of_repository(path: str, said: Said) -> object:
     lines = _tool(said.lines)
     if missing := _missing(lines):
         return _needs(path, "", missing, said, ())
+    for backend, words in _UNCLEAR.items():
+        if unclear := said.line(words):
+            return OwnPackageUnclear(path, backend, unclear)
+    modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
+    if modules and not part_of(top := modules[-1].partition(".")[0]):
+        return OwnBuildNeeds(path, top, distribution(top) or top)
     return SourceBroken(path, "", said.minor, _shown(_first_tool(said.lines)), said.step)
 
 

@@ -22,13 +22,18 @@ from builder.failures.built import (
     IndexUnreachable,
     Line,
     LockStale,
+    ModuleMissing,
     NoneForPlatform,
     NoneForPython,
     NotYetPublished,
     NoVersion,
+    NumpyTooNew,
     OutOfMemory,
+    OwnBuildNeeds,
+    OwnPackageUnclear,
     PackageNotFound,
     PoetryUnreadable,
+    ProgramMissing,
     SourceBroken,
     StepFailed,
     StepNotStarted,
@@ -669,3 +674,39 @@ def test_what_is_said_of_wheels_and_makes_no_sense_is_not_shown(built: str) -> N
     seen, fix = explained(built)
     assert "wheels" not in seen
     assert fix[0] == "Ask for a version with a wheel for Python 3.10: most often a newer one."
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "fix"),
+    [
+        ("./postBuild: 3: wget: not found", ProgramMissing, "Create apt.txt with the line: wget"),
+        ("/post-build/postBuild: line 2: dot: command not found", ProgramMissing, "apt.txt with the line: graphviz"),
+        ("./postBuild: 1: sudo: not found", ProgramMissing, "Debian's packages go into apt.txt"),
+        ("./postBuild: 1: conda: not found", ProgramMissing, "environment.yml"),
+        ("./postBuild: 1: moonshine: not found", ProgramMissing, "create apt.txt with the line"),
+        ("ModuleNotFoundError: No module named 'sklearn.tree'", ModuleMissing, "Add scikit-learn"),
+        ("ValueError: numpy.dtype size changed, may indicate binary", NumpyTooNew, "numpy<2"),
+        ("ImportError: numpy.core.multiarray failed to import", NumpyTooNew, "numpy<2"),
+    ],
+)
+def test_what_a_script_lacks_is_named_with_where_to_ask_for_it(line: str, kind: type, fix: str) -> None:
+    found = recognise(BuildFailed("[post 1/1] RUN post_build.py", "exit code: 127", (line,)), python="3.10", timeout=60)
+    assert isinstance(found, kind)
+    assert fix in " ".join(explain(found).fix)
+
+
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("ValueError: No file/folder found for package tides", "package-mode = false"),
+        ("error: Multiple top-level packages discovered in a flat-layout: ['a', 'b'].", "py-modules = []"),
+        ("ValueError: Unable to determine which files to ship inside the wheel", "take [build-system] out"),
+        ("ModuleNotFoundError: No module named 'numpy'", '"setuptools", "numpy"'),
+    ],
+)
+def test_what_the_repositorys_own_package_does_not_say_is_named(line: str, fix: str) -> None:
+    found = failure(
+        "error: Failed to build `file:///work-package`", "  cause: The build backend returned an error", line
+    )
+    assert isinstance(found, OwnPackageUnclear | OwnBuildNeeds)
+    assert fix in explain(found).fix[0]
