@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from builder.failures.asked import SettingsInvalid
 from builder.failures.built import DiskFull
 from builder.failures.served import DatabaseAway, RecordAbsent
 from builder.settings import Settings
@@ -178,6 +179,10 @@ def database_failure(error: Exception) -> DatabaseAway | DiskFull:
 
 
 def _engine(url: str) -> sa.Engine:
+    """Raises BuildError(SettingsInvalid)."""
+    if not re.match(r"(sqlite|postgres(ql)?):", url):
+        words = "an address such as postgresql://USER:PASSWORD@HOST/NAME is needed"
+        raise BuildError(SettingsInvalid((("database", words),)))
     if not url.startswith("sqlite"):
         # A connection that broke off while nobody used it is made anew; one that does not come is given up.
         return sa.create_engine(

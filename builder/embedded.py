@@ -14,7 +14,7 @@ from typing import Literal
 from sqlalchemy.exc import OperationalError
 
 from builder.database import driver_url, summary, url_of
-from builder.failures.served import DatabaseNeeded, StateTaken
+from builder.failures.served import DatabaseNeeded, StateTaken, StateUnusable
 from builder.ids import new_id
 from builder.journal import Journal
 from builder.locks import LockTimeout, held
@@ -62,7 +62,11 @@ def embedded(
     if role != "all" and not settings.database:
         raise BuildError(DatabaseNeeded(role))
     directory = Path(settings.state_dir, "service")
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (directory / "lock").touch()
+    except OSError as error:
+        raise BuildError(StateUnusable(settings.state_dir, error.strerror or str(error))) from None
     at_once = 0 if role == "api" else at_once or max(2, (os.cpu_count() or 2) // 2)
     try:
         with nullcontext() if settings.database else held(directory / "lock", 5):

@@ -302,7 +302,9 @@ class Queue:
                 writer.append("explanation", build.explanation)
             writer.append("end", {"state": build.state, "outcome": build.outcome, "version": build.version})
         self._metrics.ended(build, reused=reused)
-        log.info("build ends", extra={"state": build.state, "outcome": build.outcome, "version": build.version})
+        why = {"code": build.explanation["code"], "title": build.explanation["title"]} if build.explanation else {}
+        facts = {"environment": build.environment_id, "state": build.state, "outcome": build.outcome}
+        log.info("build ends", extra={**facts, "version": build.version, **why})
 
     @contextmanager
     def in_hand(self, build_id: str) -> Iterator[None]:

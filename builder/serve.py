@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from builder.api import LOOPBACK, create_app
 from builder.embedded import Embedded, Role, embedded
-from builder.failures.served import PortTaken
+from builder.failures.served import AddressUnusable, PortTaken
 from builder.queue import build_in_hand
 from builder.service import BuildError, Engine, Settings
 from builder.worker import Runner
@@ -40,14 +40,15 @@ Compose = Callable[[Embedded, frozenset[str]], AbstractContextManager[ASGIApp]]
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens; port 0 takes a free one. Raises BuildError(PortTaken)."""
+    """A socket that listens; port 0 takes a free one. Raises BuildError(PortTaken | AddressUnusable)."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise BuildError(PortTaken(port)) from None
-        raise
+        taken = error.errno == errno.EADDRINUSE
+        raise BuildError(
+            PortTaken(port) if taken else AddressUnusable(host, port, error.strerror or str(error))
+        ) from None
     with listening:
         # Inherited by every connection; without it an answer in two parts waits 40 ms for an acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -76,6 +76,8 @@ class Keeper:
         self._disks: dict[str, tuple[datetime, int]] = {}
         """When the files of a session were counted last, and how many bytes they had at first."""
         self._is_clean = False
+        self._said = ""
+        """Why the last look failed; empty where it did not."""
         self._thread = threading.Thread(target=self._keep, name="keeper")
 
     def start(self) -> None:
@@ -99,8 +101,10 @@ class Keeper:
         while not self._ending.is_set():
             self._wake.clear()
             look = self._looks.submit(self._look)
-            if error := look.exception():  # and there is a next one
+            error = look.exception()
+            if error and repr(error) != self._said:  # there is a next look, which may well meet the same
                 _say("sessions could not be looked at", error)
+            self._said = repr(error) if error else ""
             self._wake.wait(BUSY if not error and look.result() else self.calm)
 
     def _look(self) -> bool:

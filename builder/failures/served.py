@@ -17,6 +17,21 @@ class PortTaken(NamedTuple):
     port: int
 
 
+class AddressUnusable(NamedTuple):
+    """The service cannot listen where it was told to."""
+
+    host: str
+    port: int
+    detail: str
+
+
+class StateUnusable(NamedTuple):
+    """The state directory cannot be written to."""
+
+    directory: str
+    detail: str
+
+
 class SessionAbsent(NamedTuple):
     name: str
     running: tuple[str, ...]

@@ -69,6 +69,7 @@ from builder.failures.built import (
     Yanked,
 )
 from builder.failures.served import (
+    AddressUnusable,
     BackupInvalid,
     BuilderLost,
     CommandMissing,
@@ -100,6 +101,7 @@ from builder.failures.served import (
     SessionOutOfMemory,
     SessionsFull,
     StateTaken,
+    StateUnusable,
 )
 from builder.quantities import size_in_words
 from detectors import failures as detected
@@ -1265,8 +1267,22 @@ def _of_image(failure: object) -> Words | None:
             return (
                 f"The port {failure.port} is taken",
                 f"127.0.0.1:{failure.port}",
-                ("Give another --port, or leave it out to get a free one.",),
+                ("Give another --port: `serve` takes a free one with 0, `run` where none is given.",),
                 Blame.OUTSIDE,
+            )
+        case AddressUnusable():
+            return (
+                f"The service cannot listen on {failure.host}",
+                f"{failure.host}:{failure.port}: {failure.detail}",
+                ("Give one of this machine's addresses with --host, or 0.0.0.0 for all, and a --port from 1024 on.",),
+                Blame.USAGE,
+            )
+        case StateUnusable():
+            return (
+                "The state directory cannot be written to",
+                f"{failure.directory}: {failure.detail}",
+                ("Give a directory of your own with --state, on a disk that can be written to.",),
+                Blame.USAGE,
             )
         case SessionAbsent():
             return (

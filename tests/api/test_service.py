@@ -8,16 +8,22 @@ import sqlite3
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from builder.api import LOOPBACK, create_app
-from builder.failures.served import HostForeign
+from builder.embedded import embedded
+from builder.failures.asked import SettingsInvalid
+from builder.failures.served import AddressUnusable, HostForeign, StateUnusable
+from builder.fake_engine import FakeEngine
+from builder.fake_runner import FakeRunner
 from builder.previews import Previews
-from builder.serve import open_many
+from builder.serve import listen, open_many
 from builder.service import Builder, BuildError, Planned
+from builder.settings import Settings
 from builder.store import Store
 from tests.service import PATIENCE, Running
 
@@ -227,3 +233,20 @@ def test_the_openapi_document_tells_of_the_headers_of_answers(service: Running) 
     assert {"ETag", "Location"} <= made.keys()
     rebuilt = document["paths"]["/api/v1/environments/{environment_id}/builds"]["post"]["responses"]
     assert "Location" in rebuilt["200"]["headers"] and "Location" in rebuilt["201"]["headers"]
+
+
+def test_a_service_that_cannot_listen_remember_or_keep_says_which_setting_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    elsewhere = Settings(state_dir=str(tmp_path / "file" / "state"))
+    engine = FakeEngine()
+    attempts: tuple[tuple[AbstractContextManager[object], type], ...] = (
+        (listen("192.0.2.1", 0), AddressUnusable),
+        (embedded(elsewhere, engine, FakeRunner(engine)), StateUnusable),
+    )
+    with pytest.raises(BuildError) as raised:
+        Store("mysql://ada@host/name")
+    assert isinstance(raised.value.failure, SettingsInvalid)
+    for attempt, failure in attempts:
+        with pytest.raises(BuildError) as raised, attempt:
+            pass
+        assert isinstance(raised.value.failure, failure)
