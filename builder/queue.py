@@ -222,7 +222,10 @@ class Queue:
             _end_process()
 
     async def _run(self, build: Build, environment: Environment, writer: Writer) -> dict[str, Any]:
-        writer.append("state", {"state": "running", "again": build.commit is not None})
+        again = build.commit is not None
+        writer.append("state", {"state": "running", "again": again})
+        if again:
+            writer.append("log", {"step": "", "text": "[The service was restarted: this build begins anew.]\n"})
         stop = asyncio.Event()
         plan: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         steps = _Steps()

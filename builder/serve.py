@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import json
@@ -100,10 +101,16 @@ def log_as_json() -> None:
     """Let every line on standard error be a JSON object, with the build that it is about."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines())
+    handler.addFilter(_is_no_farewell)
     for name in ("", "dbos"):  # which has a handler of its own where it finds none
         logging.getLogger(name).handlers[:] = [handler]
     logging.getLogger("dbos").propagate = False
     logging.getLogger("launchyard").setLevel(logging.INFO)
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether it is other than the end of a stream that was open when the service ended, which is nobody's fault."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 class _Lines(logging.Formatter):

@@ -17,12 +17,18 @@ LINE = 2_000
 HELD = 5 * LINE
 """Bytes of a line that are held until it ends: more than LINE, for what is taken out."""
 
+ASIDES = ("launchyard-why: ", "launchyard-conda: ")
+"""Lines of Launchyard's own for whoever explains a failure, which say nothing to a reader."""
+
 LAST = 1_000
 """Last lines of a step that a failure carries."""
 
 
 class Transcript:
-    """What each step printed. `limit` bounds, in bytes, what `add` and `end` give in all; `hidden` is never shown."""
+    """What each step printed. `limit` bounds, in bytes, what `add` and `end` give in all; `hidden` is never shown.
+
+    The last lines hold the asides too.
+    """
 
     def __init__(self, limit: int, hidden: Iterable[str] = ()) -> None:
         self._left = limit
@@ -65,6 +71,8 @@ class Transcript:
         self._last.setdefault(step, deque(maxlen=LAST)).extend(clean)
         given = ""
         for line in clean:
+            if line.startswith(ASIDES):
+                continue
             if self._left < 0:
                 break
             self._left -= len(line.encode()) + 1

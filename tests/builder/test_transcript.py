@@ -33,6 +33,12 @@ def test_both_streams_and_other_steps_keep_their_lines_apart() -> None:
     assert transcript.end("other") == "oth\n"
 
 
+def test_an_aside_for_whoever_explains_is_kept_and_not_shown() -> None:
+    transcript = Transcript(1_000)
+    assert transcript.add(STEP, 2, b"no such package\nlaunchyard-why: {}\n") == "no such package\n"
+    assert transcript.last(STEP) == ("no such package", "launchyard-why: {}")
+
+
 def test_what_a_progress_bar_overwrites_is_left_out() -> None:
     assert Transcript(1_000).add(STEP, 1, b"10 %\r50 %\r100 %\r\n") == "100 %\n"
 
