@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Sequence
 
 from builder.failures import Blame
 from builder.failures.asked import (
@@ -269,17 +271,14 @@ def _of_repository(failure: object) -> Words | None:
             )
         case detected.PythonUnavailable():
             overrule = f"Or choose one of them with --python, which overrules {failure.origin}."
-            older = re.search(r"\b3\.[678]\b", failure.asked) if "3.6" not in failure.supported else None
-            conda = (
-                f"Or let conda bring it: an environment.yml with python={older and older[0]} among its dependencies."
-            )
+            older = re.findall(r"\b3\.[678]\b", failure.asked) if "3.6" not in failure.supported else []
             return (
                 f"Python {failure.asked} is not available",
                 f"{failure.origin} asks for {failure.asked}",
                 (
                     f"Ask for one of {', '.join(failure.supported)}.",
                     *((overrule,) if failure.by_file else ()),
-                    *((conda,) if older else ()),
+                    *_older(older),
                 ),
                 Blame.USAGE if failure.origin.startswith("option ") else Blame.REPOSITORY,
             )
@@ -302,7 +301,7 @@ def _correction(failure: detected.FileInvalid) -> str:
         case "=< where <= is meant":
             return f"Write {failure.found.replace('=<', '<=', 1)} in {where}."
         case "its line ends are those of Windows":
-            name = failure.location.path
+            name = shlex.quote(failure.location.path)
             return f"Take them out: sed -i 's/\\r$//' {name}; `{name} text eol=lf` in .gitattributes keeps it so."
         case "it holds credentials, and everyone can read them":
             return f"Take them out of {where}, and change them: they are in the repository's history."
@@ -320,23 +319,24 @@ def _correction(failure: detected.FileInvalid) -> str:
 def _of_lists(failure: detected.ListOfAnother) -> tuple[str, tuple[str, ...]]:
     """The title, and what to do: where the environment still is, and where it is not."""
     path = failure.location.path
-    like_pip = f"Where the environment is, write it with: pip list --format=freeze > {path}"
+    quoted = shlex.quote(path)  # a repository named it, and somebody may copy the command
+    like_pip = f"Where the environment is, write it with: pip list --format=freeze > {quoted}"
     match failure.command:
         case "conda list --export":
             return f"{path} is a list of conda's, and not of pip's", (
                 "Where the environment is, write conda's own file: conda env export --no-builds > environment.yml",
                 r"Or make one of it: (echo dependencies:; sed -nE '/=pypi_/!s/^([^#=]+)=([^=]+)=.*/  - \1=\2/p' "
-                f"{path}) > environment.yml",
+                f"{quoted}) > environment.yml",
             )
         case "pip list":
             return f"{path} is the table that `pip list` prints", (
                 like_pip,
-                rf"Or make requirements of it: sed -i -E '1,2d; s/^(\S+) +(\S+).*/\1==\2/' {path}",
+                rf"Or make requirements of it: sed -i -E '1,2d; s/^(\S+) +(\S+).*/\1==\2/' {quoted}",
             )
     places = "a place" if failure.lines == 1 else f"{failure.lines} places"
     return f"{path} names {places} on the machine where it was written", (
         like_pip,
-        f"Or leave those places out, and with them the versions: sed -i 's/ @ file:.*//' {path}",
+        f"Or leave those places out, and with them the versions: sed -i 's/ @ file:.*//' {quoted}",
     )
 
 
@@ -528,7 +528,7 @@ def _of_packages(failure: object) -> Words | None:
                 f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
                 f" is made{_for(failure.python)}",
                 _joined(_seen(failure.asked, failure.way), *needs),
-                (*_other_python(failure, "have one"), *_for_this_python(failure), *_of_conda_s(failure)),
+                (*_other_python(failure, "have one"), *_for_this_python(failure), *_with_conda(failure)),
                 Blame.REPOSITORY,
             )
         case NoneForPlatform():
@@ -820,12 +820,17 @@ def _for_this_python(failure: NoneForPython) -> tuple[str, ...]:
     return (f"Or ask for one that is made{_for(failure.python)}: {', '.join(failure.available)}.",)
 
 
-def _of_conda_s(failure: NoneForPython) -> tuple[str, ...]:
+def _with_conda(failure: NoneForPython) -> tuple[str, ...]:
     """Older Pythons than those that are built with can be had with conda, from 3.6 on."""
-    older = re.findall(r"\b3\.[678]\b", " ".join(need for _, need in failure.needs))
-    if failure.pythons or failure.strategy == "conda" or not older:
+    if failure.pythons or failure.strategy == "conda":
         return ()
-    return (f"Or let conda bring an older Python: an environment.yml with python={max(older)} among its dependencies.",)
+    return _older(re.findall(r"\b3\.[678]\b", " ".join(need for _, need in failure.needs)))
+
+
+def _older(pythons: Sequence[str]) -> tuple[str, ...]:
+    if not pythons:
+        return ()
+    return (f"Or let conda bring it: an environment.yml with python={max(pythons)} among its dependencies.",)
 
 
 def _minor(version: str) -> int:

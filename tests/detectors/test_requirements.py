@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.failures import explain
 from detectors.failures import FileInvalid, ListOfAnother, Location, PathAbsent, PathOutside
 from detectors.requirements import MAX_FILES, Requirements, parse, parse_lines
 from detectors.source import MappingSource
@@ -129,6 +130,12 @@ def test_what_another_command_prints_is_told_by_its_name(text: str, command: str
     assert isinstance(failure, ListOfAnother)
     assert (failure.command, failure.location.line, failure.lines) == (command, line, lines)
     assert failure.found == text.splitlines()[line - 1]
+
+
+def test_a_command_that_is_proposed_takes_a_files_name_for_a_name() -> None:
+    name = "a; reboot.txt"
+    failure = failure_of(lambda: parse(MappingSource({name: "Package    Version\nsix 1.16.0\n"}), name, ""))
+    assert all("'a; reboot.txt'" in line for line in explain(failure).fix)
 
 
 @pytest.mark.parametrize(
