@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 import shutil
 import tempfile
 import weakref
@@ -196,7 +197,7 @@ def _open_local(path: Path, ref: str | None, settings: Settings, worktree: bool)
             AddressInvalid(
                 str(path),
                 "lies inside a repository",
-                advice=f"Give its root and --subdir {prefix.rstrip('/')}.",
+                advice=f"Give its root and --subdir {shlex.quote(prefix.rstrip('/'))}.",
             )
         )
     if not _COMMIT.fullmatch(commit):

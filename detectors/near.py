@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from detectors.failures import BuildError, one_line
@@ -78,7 +79,7 @@ def _one_folder_down(source: Source, layout: Layout, entries: Sequence[Entry]) -
             continue
         listed += len(names)
         for path in _wanted(names):
-            yield path, f"--subdir {directory.path}"
+            yield path, f"--subdir {shlex.quote(directory.path)}"
 
 
 def _wanted(entries: Sequence[Entry]) -> list[str]:

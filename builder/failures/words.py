@@ -227,13 +227,13 @@ def _of_repository(failure: object) -> Words | None:
             )
         case detected.ArchiveBroken():
             is_zip = failure.path.lower().endswith((".whl", ".zip"))
-            lists = "python -m zipfile --list" if is_zip else "tar --list --file"
+            lists = f"{'python -m zipfile --list' if is_zip else 'tar --list --file'} {shlex.quote(failure.path)}"
             begins = f"It begins with: {failure.start}" if failure.start else "Nothing is in it"
             return (
                 f"{failure.path} is no archive that could be installed",
                 f"{failure.location} asks for it\n{begins}",
                 (
-                    f"Get or build it again; when `{lists} {failure.path}` shows what is in it, commit it.",
+                    f"Get or build it again; when `{lists}` shows what is in it, commit it.",
                     f"Or ask for the package by its name in {failure.location.path}, if an index has it.",
                 ),
                 Blame.REPOSITORY,
@@ -243,7 +243,8 @@ def _of_repository(failure: object) -> Words | None:
                 f"{failure.path} is stored in Git LFS",
                 f"{failure.path} holds a pointer, not its content",
                 (
-                    f"Take it out of LFS: git lfs untrack {failure.path} && git add --renormalize {failure.path}",
+                    f"Take it out of LFS: git lfs untrack {shlex.quote(failure.path)}"
+                    f" && git add --renormalize {shlex.quote(failure.path)}",
                     "Then commit .gitattributes and the file.",
                 ),
                 Blame.REPOSITORY,
