@@ -14,6 +14,8 @@ from builder.quantities import duration_of, size_of
 from builder.service import Builder, Options, Request, Settings, Wish
 from builder.terminal import Command, emit, json_option, note, warn
 from detectors import CHAIN
+from detectors.failures import BuildError, NoEnvironment
+from detectors.near import WANTED
 from detectors.plan import FRONTENDS
 from detectors.source import object_id
 
@@ -115,13 +117,24 @@ def request_of(repository: str, asked: Mapping[str, Any]) -> Request:
 
 def _planned(builder: Builder, request: Request) -> Planned:
     """The plan of a request; says which of its files have changes that do not count."""
-    planned = builder.plan(request)
+    try:
+        planned = builder.plan(request)
+    except BuildError as error:
+        if isinstance(error.failure, NoEnvironment) and not (request.worktree or request.ref):
+            _note_uncommitted(Path(request.repository).expanduser() / error.failure.looked_in)
+        raise
     root = planned.address.local
     if root and not request.worktree and not request.ref:
         changed = [file.path for file in planned.plan.files if not _is_committed(root / file.path, file.blob)]
         if changed:
             note(f"Not committed, and so not built: the changes of {', '.join(changed)}. --worktree takes them.")
     return planned
+
+
+def _note_uncommitted(directory: Path) -> None:
+    """Say which files would make an environment, had they been committed."""
+    for name in (name for name in WANTED if (directory / name).is_file()):
+        note(f"{name} is there and not committed. --worktree takes it, unless .gitignore leaves it out.")
 
 
 def _is_committed(path: Path, blob: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from builder.failures.asked import DateInvalid
 from detectors.failures import BuildError
@@ -38,6 +38,8 @@ def instant_of(text: str) -> str:
         found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise BuildError(DateInvalid(text[:60])) from None
+    if found > datetime.now(UTC) + timedelta(days=1):  # clocks and zones differ
+        raise BuildError(DateInvalid(text[:60], to_come=True))
     return found.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -240,11 +240,29 @@ def _validate(file: Path | None, variables: Mapping[str, str]) -> Settings:
     except (SettingsError, ValueError, RecursionError) as error:
         raise BuildError(SettingsInvalid(((str(file or "the environment"), str(error)),))) from None
     settings = Settings(**{f.name: getattr(loaded, f.name) for f in fields(Settings)})
-    if not OWNER.fullmatch(settings.owner):
-        raise BuildError(SettingsInvalid((("owner", "lower-case letters, digits and single - . _ between them"),)))
+    if faults := tuple(_faults(settings)):
+        raise BuildError(SettingsInvalid(faults))
     return settings
 
 
+def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong with it) of values that are of their type, and would fail only in a build."""
+    if not OWNER.fullmatch(settings.owner):
+        yield "owner", "lower-case letters, digits and single - . _ between them"
+    if not IMAGE_PREFIX.fullmatch(settings.image_prefix):
+        yield "image_prefix", "the start of an image's name, such as launchyard or registry.example.org/launchyard"
+    if settings.certificates and not Path(settings.certificates).is_file():
+        yield "certificates", f"there is no file {settings.certificates}"
+    for name, url in (("index.url", settings.index.url), *(("index.extra", url) for url in settings.index.extra)):
+        if url and not re.match(r"https?://[^/]", url):
+            yield name, "an address that begins with https:// or http://"
+    for limit in fields(settings.limits):
+        value = getattr(settings.limits, limit.name)
+        if isinstance(value, int) and value <= 0 and (value < 0 or limit.name != "disk_free"):
+            yield f"limits.{limit.name}", "more than 0"
+
+
+IMAGE_PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9._:/-]*[a-z0-9])?")
 OWNER = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*)?")
 """A component of an image's name: https://github.com/distribution/reference."""
 

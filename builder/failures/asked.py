@@ -83,9 +83,10 @@ class RefInvalid(NamedTuple):
 
 
 class DateInvalid(NamedTuple):
-    """A date to resolve versions by that is none."""
+    """A date to resolve versions by that is none, or is to come."""
 
     text: str
+    to_come: bool = False
 
 
 class TooLarge(NamedTuple):

@@ -433,6 +433,9 @@ def _of_address(failure: object) -> Words | None:
                 ("Give the plain name, such as main or v1.2, or a commit's 40 digits.",),
                 Blame.REPOSITORY,
             )
+        case DateInvalid(to_come=True):
+            words = "Give a day that has been: no index says what it will have."
+            return "This day is to come", failure.text.strip(), (words,), Blame.USAGE
         case DateInvalid():
             return (
                 "This is not a date",

@@ -136,6 +136,16 @@ def test_wrong_use_is_told_apart_from_a_wrong_repository(
     assert launchyard.error("plan", six, *arguments)["title"]
 
 
+def test_environment_that_is_not_committed_is_said_to_be_there(
+    launchyard: Launchyard, make_repository: MakeRepository
+) -> None:
+    repository = make_repository({"README.md": "words"})
+    (repository / "requirements.txt").write_text("six\n")
+    result = launchyard("plan", repository)
+    assert result.exit_code == 65
+    assert "requirements.txt is there and not committed. --worktree takes it" in result.stderr
+
+
 def test_changes_that_are_not_committed_are_said_not_to_count(launchyard: Launchyard, six: Path) -> None:
     assert "Not committed" not in launchyard("plan", six).stderr
     (six / "README.md").write_text("of no matter\n")

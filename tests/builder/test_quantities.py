@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from builder.failures.asked import DateInvalid
 from builder.quantities import duration_in_words, duration_of, instant_of, size_in_words, size_of
 from detectors.failures import BuildError
 
@@ -40,6 +41,12 @@ def test_what_is_no_age_is_refused(text: str) -> None:
 def test_what_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(BuildError):
         instant_of(text)
+
+
+def test_a_day_that_is_to_come_is_refused_as_that() -> None:
+    with pytest.raises(BuildError) as raised:
+        instant_of("2999-01-01")
+    assert raised.value.failure == DateInvalid("2999-01-01", to_come=True)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,23 @@ def test_each_mistake_names_its_setting(tmp_path: Path) -> None:
     assert "launchyard.toml" in wrong({}, tmp_path)[0][0]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "setting"),
+    [
+        ("CERTIFICATES", "/no/such.pem", "certificates"),
+        ("IMAGE_PREFIX", "Bad Prefix", "image_prefix"),
+        ("INDEX__URL", "not a url", "index.url"),
+        ("INDEX__EXTRA", "https://index.example.org/simple,ftp://b", "index.extra"),
+        ("LIMITS__BUILD_TIME", "-5", "limits.build_time"),
+        ("LIMITS__BUILD_MEMORY", "0", "limits.build_memory"),
+    ],
+)
+def test_what_would_fail_only_in_a_build_is_a_mistake_at_once(
+    name: str, value: str, setting: str, tmp_path: Path
+) -> None:
+    assert [place for place, _ in wrong({f"LAUNCHYARD_{name}": value}, tmp_path)] == [setting]
+
+
 def test_no_settings_file_counts_where_the_empty_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "launchyard.toml").write_text("owner = 'ada'\n")
     assert load({}, tmp_path).owner == "ada"
