@@ -95,7 +95,7 @@ def rebuild(
 @json_option
 @click.pass_context
 def status(context: click.Context, name: str | None, as_json: bool) -> None:
-    """How the environment NAME is, or all of them."""
+    """How the environment NAME is, and why its newest build failed where it did; or how all of them are."""
     from builder.tables import columns
 
     with _client(context, as_json) as client:
@@ -105,6 +105,9 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
             return
         for line in columns(_row(client, environment) for environment in found):
             click.echo(line)
+        newest = client.newest_build(found[0].id) if name and found[0].state == "failed" else None
+        if newest and newest.explanation:
+            _explain(newest)
 
 
 @remote.command()
@@ -112,15 +115,17 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
 @click.option("--follow", is_flag=True, help="Go on to the end of a build that is under way.")
 @click.pass_context
 def log(context: click.Context, name: str, follow: bool) -> None:
-    """The log of the newest build of the environment NAME."""
+    """The log of the newest build of the environment NAME, and why it failed where it did."""
     with _client(context, False) as client:
         build = client.newest_build(client.named(name).id)
         if build is None:
             note(f"{name} was never built.")
         elif follow:
-            _follow(client, build)
+            build = _follow(client, build)
         else:
             click.echo(printable(client.log(build.id)), nl=False)
+        if build and build.explanation:
+            _explain(build)
 
 
 @remote.command()

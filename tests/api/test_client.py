@@ -199,7 +199,9 @@ def test_remote_rebuild_that_fails_explains_it_with_the_repositorys_exit_code(se
     log = command(address, "log", "fails-by-command")
     service.push("six\n")
     assert result.exit_code == 65 and "no-such-package" in result.stderr
-    assert "Could not find a version" in log.stdout
+    assert "Could not find a version" in log.stdout and "to do: " in log.stderr
+    status = command(address, "status", "fails-by-command")
+    assert status.exit_code == 0 and "no-such-package" in status.stderr and "to do: " in status.stderr
     shown = json.loads(command(address, "status", "fails-by-command", "--json").stdout)
     assert shown["environments"][0]["state"] == "failed"
 
