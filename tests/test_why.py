@@ -83,6 +83,7 @@ def test_versions_are_told_from_those_that_were_withdrawn_and_those_for_others(
         {"version": "4.0", "python": "3.8"},
         {"version": "3.0", "python": f">=3.{MINOR + 1}"},
         {"version": "2.0", "yanked": "wrong tides"},
+        {"version": "5.0", "platform": "win_amd64"},
     ]
 
 

@@ -26,13 +26,15 @@ _MAX_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A version that cannot be had as things are: withdrawn, or made for other Pythons."""
+    """A version that cannot be had as things are: withdrawn, or made for other Pythons or systems."""
 
     version: str
     python: str = ""
     """What it needs of the Python, empty where this one would do."""
     yanked: str | None = None
     """Why it was withdrawn, perhaps without a word; None where it was not."""
+    platforms: tuple[str, ...] = ()
+    """Those that it is made for, where this one is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,12 @@ def _other(value: Any) -> Other | None:
         return None
     yanked = value.get("yanked")
     python = value.get("python")
+    platforms = re.findall(r"\w+", str(value.get("platform") or "")[:_MAX_TEXT], re.ASCII)
     return Other(
         str(value["version"]),
         python[:_MAX_TEXT] if isinstance(python, str) else "",
         yanked[:_MAX_TEXT] if isinstance(yanked, str) else None,
+        tuple(platforms[:MAX_VERSIONS]),
     )
 
 

@@ -177,6 +177,9 @@ def _other_tags(report: Report, said: Said) -> object:
     tags = tuple(dict.fromkeys(re.findall(r"`([\w.]+)`", hint.partition(" following ")[2])))
     if kind == "platform":
         return NoneForPlatform(name, versions, tags, asked)
+    known = facts(said, name)
+    if known and known.others and not known.versions and all(other.platforms for other in known.others):
+        return NoneForPlatform(name, versions, known.others[0].platforms, asked)
     minors = (re.fullmatch(r"cp(\d)(\d+)[a-z]*", tag) for tag in tags)
     needs = tuple(dict.fromkeys(f"{found[1]}.{found[2]}" for found in minors if found))
     failed = _none_for_python(name, report, said, ((versions.removeprefix("=="), " or ".join(needs)),))

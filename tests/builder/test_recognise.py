@@ -710,3 +710,13 @@ def test_what_the_repositorys_own_package_does_not_say_is_named(line: str, fix: 
     )
     assert isinstance(found, OwnPackageUnclear | OwnBuildNeeds)
     assert fix in explain(found).fix[0]
+
+
+def test_a_package_that_is_made_for_no_linux_at_all_is_told_of_as_that() -> None:
+    tags = "  cause: Because pywin32==228 has no wheels with a matching Python ABI tag and you require pywin32==228"
+    hint = "hint: You require CPython 3.10 (`cp310`), but we only found wheels for `pywin32` (v228) with: `cp39`"
+    others = [{"version": version, "platform": "win32, win_amd64"} for version in ("312", "311")]
+    answer = json.dumps({"name": "pywin32", "absent": False, "versions": [], "others": others})
+    found = failure(UNSOLVED, tags, hint, f"launchyard-why: {answer}")
+    assert isinstance(found, NoneForPlatform)
+    assert found.platforms == ("win32", "win_amd64")

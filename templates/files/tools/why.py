@@ -3,7 +3,8 @@
 Prints a line for each that there is something to say of, for whoever explains the failure:
 
     launchyard-why: {"name": "tides", "python": "3.10", "absent": false, "versions": ["2.0", "1.2"],
-                     "others": [{"version": "3.0", "python": ">=3.13"}, {"version": "2.1", "yanked": "wrong"}],
+                     "others": [{"version": "3.0", "python": ">=3.13"}, {"version": "2.1", "yanked": "wrong"},
+                                {"version": "2.0", "platform": "win32, win_amd64"}],
                      "built": {"version": "1.2", "pythons": ["3.7", "3.8"], "nearest": "2.0"}}
 
 `built` is there where a version had to be built: for which Pythons it has a wheel, and which is the next version with
@@ -131,7 +132,7 @@ def answer(name, entries, minor, as_of, built=None):
     stable = [version for version in usable if not version.is_prerelease]
     others = [
         {"version": str(version), **reasons[version]}
-        for kind in ("python", "yanked")
+        for kind in ("python", "yanked", "platform")
         for version in [v for v in newest if reasons[v] and kind in reasons[v]][:MAX_VERSIONS]
     ]
     found = {
@@ -163,9 +164,13 @@ def reason(files, minor):
     if fitting:
         return {"yanked": next((e["yanked"] for e in fitting if isinstance(e["yanked"], str)), "")[:MAX_TEXT]}
     refused = [entry["requires-python"] for entry, _ in files if not admits(entry, minor)]
-    pythons = {made_for for _, tags in files for tag in tags or () if (made_for := cpython(tag.interpreter))}
-    if not refused and (minor in pythons or not pythons):
-        return {"platform": "another"}
+    here = [tag for _, tags in files for tag in tags or () if is_for_here(tag)]
+    pythons = {made_for for tag in here if (made_for := cpython(tag.interpreter))}
+    if all(tags is not None for _, tags in files) and not here:
+        platforms = sorted({tag.platform for _, tags in files for tag in tags})
+        return {"platform": ", ".join(platforms[:MAX_VERSIONS])[:MAX_TEXT]}
+    if not refused and not pythons:
+        return {"interpreter": "another"}
     others = " or ".join(f"3.{other}" for other in sorted(pythons))
     return {"python": (refused[0] if refused else others)[:MAX_TEXT]}
 
