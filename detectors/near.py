@@ -44,7 +44,7 @@ def misses(source: Source, layout: Layout) -> tuple[tuple[str, str], ...]:
     """(path, what it should be called or where it should be) of files that come close, ten at most."""
     entries = source.list(layout.config)
     here = [(e.path, hint) for e in entries[:MAX_NAMES] if e.kind != "directory" and (hint := _hint(_name(e)))]
-    found = [*here, *_outside_binder(source, layout), *_one_folder_down(source, layout, entries)]
+    found = [*here, *_outside_binder(source, layout), *_folders_down(source, layout, entries)]
     return tuple((one_line(path), hint) for path, hint in found[:MAX_NEAR])
 
 
@@ -65,21 +65,30 @@ def _outside_binder(source: Source, layout: Layout) -> Iterator[tuple[str, str]]
             yield path, posixpath.join(layout.config, posixpath.basename(path))
 
 
-def _one_folder_down(source: Source, layout: Layout, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+def _folders_down(source: Source, layout: Layout, entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    """In the directories below, and then in those below them."""
     if layout.config != layout.project:
         return
-    directories = [entry for entry in entries if entry.kind == "directory" and entry.path.isprintable()]
+    directories = _directories(entries)
+    first = len(directories)
     listed = len(entries)
-    for directory in directories[:MAX_DIRECTORIES]:
-        if listed > MAX_LISTED:
+    for number, directory in enumerate(directories):
+        if listed > MAX_LISTED or number >= MAX_DIRECTORIES:
             return
         try:
             names = source.list(directory.path)
         except BuildError:  # Nobody asked for this directory, so what is wrong with it harms nobody.
             continue
         listed += len(names)
+        if number < first:
+            directories += _directories(names)
         for path in _wanted(names):
             yield path, f"--subdir {shlex.quote(directory.path)}"
+
+
+def _directories(entries: Sequence[Entry]) -> list[Entry]:
+    found = [entry for entry in entries if entry.kind == "directory" and entry.path.isprintable()]
+    return found[:MAX_DIRECTORIES]
 
 
 def _wanted(entries: Sequence[Entry]) -> list[str]:

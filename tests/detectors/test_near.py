@@ -50,9 +50,10 @@ def test_other_files_are_not_near(name: str) -> None:
     assert near(name) == ()
 
 
-def test_one_folder_down_names_the_option() -> None:
-    assert near("week1/environment.yml", "week2/deep/requirements.txt") == (
-        ("week1/environment.yml", "--subdir week1"),
+def test_up_to_two_folders_down_the_option_is_named() -> None:
+    assert near("a/deep/requirements.txt", "b/environment.yml", "c/deep/er/requirements.txt") == (
+        ("b/environment.yml", "--subdir b"),
+        ("a/deep/requirements.txt", "--subdir a/deep"),
     )
 
 
