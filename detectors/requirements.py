@@ -55,6 +55,7 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _OPTION = re.compile(r"(?:^|(?<=\s))-")
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SSH = re.compile(r"(?:git\+)?[\w.-]+@[\w.-]+:")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
 _LISTS = {
@@ -188,6 +189,8 @@ class _Reader:
             raise invalid(location, "requirements", text, f"more than {MAX_CHARACTERS:,} characters")
         head, _, marker = text.partition(";")
         head = head.strip()
+        if _SSH.match(head):
+            raise invalid(location, "a URL", head, "ssh is for who has a key")
         if _URL.match(head):
             url, _, marker = text.partition(" ;")
             check_url(url.strip(), location)

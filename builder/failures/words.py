@@ -294,7 +294,14 @@ def _correction(failure: detected.FileInvalid) -> str:
     if re.match(r"<{7}|={7}|>{7}", failure.found):
         marks = "the lines with <<<<<<<, ======= and >>>>>>>"
         return f"Finish the merge: keep one side, and take {marks} out of {failure.location.path}."
+    if of_key := re.fullmatch(r"(?:[\w.-]+ @ )?git\+(?:ssh://)?[\w.*-]+@([\w.-]+)[:/]([^\s…]+)", failure.found):
+        return f"Write git+https://{of_key[1]}/{of_key[2]} in {where}, where everybody can read that repository."
     match failure.problem:
+        case "variables of the environment are not filled in":
+            return (
+                f"Write out what {where} stands for. The password of an index belongs into the settings, index.url or"
+                " index.extra, and what is in a private repository cannot be installed from there."
+            )
         case "a single = where == is meant":
             return f"Write {failure.found.replace('=', '==', 1)} in {where}."
         case "=> where >= is meant":

@@ -132,6 +132,13 @@ def test_what_another_command_prints_is_told_by_its_name(text: str, command: str
     assert failure.found == text.splitlines()[line - 1]
 
 
+@pytest.mark.parametrize(
+    "text", ["-e git+git@example.org:ada/a.git@v1#egg=a", "git+ssh://git@example.org/ada/a.git@v1#egg=a"]
+)
+def test_address_for_who_has_a_key_is_told_the_one_for_everybody(text: str) -> None:
+    assert "Write git+https://example.org/ada/a.git@v1#egg=a in line 1" in explain(refused(text)).fix[0]
+
+
 def test_a_command_that_is_proposed_takes_a_files_name_for_a_name() -> None:
     name = "a; reboot.txt"
     failure = failure_of(lambda: parse(MappingSource({name: "Package    Version\nsix 1.16.0\n"}), name, ""))
