@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -70,8 +71,7 @@ def answer_problems(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        places = tuple((".".join(map(str, e["loc"])), str(e["msg"])) for e in error.errors()[:20])
-        return problem(served.RequestInvalid(places))
+        return problem(served.RequestInvalid(tuple(map(_place, error.errors()[:20]))))
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
@@ -95,6 +95,17 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unexpected)
     _publish_problem(app)
+
+
+def _place(error: Mapping[str, Any]) -> tuple[str, str]:
+    """(where in a request, what is wrong there)."""
+    match error["type"], error["loc"]:
+        case "json_invalid", ("body", int(at)):
+            why = (error.get("ctx") or {}).get("error", "")
+            return "body", f"no JSON from character {at} on" + (f": {why}" if why else "")
+        case (("model_attributes_type" | "dict_type"), ("body",)):
+            return "body", "a JSON object is needed, sent with the header Content-Type: application/json"
+    return ".".join(map(str, error["loc"])), str(error["msg"])
 
 
 def _methods(request: Request) -> set[str]:

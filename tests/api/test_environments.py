@@ -153,3 +153,18 @@ def test_what_cannot_be_built_is_refused_and_not_remembered(
     assert answer.json()["code"] == code and answer.status_code in (400, 422)
     assert {"type", "status", "detail", "title", "seen", "fix", "blame"} <= answer.json().keys()
     assert [item["id"] for item in service.get("/environments")["items"]] == before
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        (b'{"repository": "x"}', "text/plain", "Content-Type: application/json"),
+        (b"[]", "application/json", "a JSON object is needed"),
+        (b'{"repository": ', "application/json", "no JSON from character 15 on"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_of_as_that(
+    service: Running, content: bytes, kind: str, words: str
+) -> None:
+    answer = service.http.post("/api/v1/environments", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 422 and words in answer.json()["seen"]
