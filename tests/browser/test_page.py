@@ -210,6 +210,24 @@ def test_build_is_watched_as_it_goes_on_and_cancelled(world: World, page: Page) 
         engine.gate.set()
 
 
+def test_build_whose_service_is_away_says_so_until_it_is_back(world: World, page: Page) -> None:
+    engine = world.service.engine
+    engine.gate.clear()
+    try:
+        made = world.service.post(
+            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.14"}}}
+        )
+        build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
+        page.route("**/stream?*", lambda route: route.abort())
+        page.goto(f"{world.address}/builds/{build['id']}")
+        lost = page.get_by_text("The service does not answer at the moment.")
+        expect(lost).to_be_visible()
+        page.unroute("**/stream?*")
+        expect(lost).to_be_hidden(timeout=20_000)
+    finally:
+        engine.gate.set()
+
+
 def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: Page) -> None:
     engine = world.service.engine
     engine.gate.clear()
@@ -225,6 +243,13 @@ def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: P
     expect(page.locator(".pill")).to_have_text("succeeded")
     expect(page.get_by_role("button", name="Launch")).to_be_visible()
     expect(page.locator(".timeline li").first).to_be_visible()
+
+
+def test_how_long_ago_something_was_goes_on_while_the_page_is_open(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/")
+    time = page.locator("time[datetime]").first
+    time.evaluate("time => time.dateTime = new Date(Date.now() - 7300000).toISOString()")
+    expect(time).to_have_text("2 h ago", timeout=10_000)
 
 
 def test_failed_build_is_explained_before_its_log_and_lines_have_addresses(world: World, page: Page) -> None:

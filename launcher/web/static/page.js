@@ -1,5 +1,5 @@
-// What htmx does not do: asking before something is deleted, searching what is on the page already, and asking once
-// more when a connection breaks.
+// What htmx does not do: asking before something is deleted, searching what is on the page already, asking once more
+// when a connection breaks, and telling of time.
 (() => {
   document.addEventListener("submit", (event) => {
     const question = event.target.dataset.confirm;
@@ -25,6 +25,25 @@
 
   // In the place of the page that waits for it: the way back from a session is not into it again.
   document.addEventListener("opening", (event) => location.replace(event.detail.address));
+
+  // How long ago something was goes on while a page is open; in the words of launcher/web/page.py.
+  const ago = (seconds) => {
+    for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]])
+      if (seconds >= Math.max(5, length)) return `${Math.floor(seconds / length)} ${unit} ago`;
+    return "just now";
+  };
+  setInterval(() => {
+    for (const time of document.querySelectorAll("time[datetime]"))
+      time.textContent = ago((Date.now() - Date.parse(time.dateTime)) / 1000);
+  }, 5000);
+
+  // While nothing comes from the service, what is shown of a build is not how it is.
+  const isLost = (lost) => {
+    const words = document.getElementById("lost");
+    if (words) words.hidden = !lost;
+  };
+  document.addEventListener("htmx:sseError", () => isLost(true));
+  document.addEventListener("htmx:sseOpen", () => isLost(false));
 
   // A line is shown unless its stage is folded, or the search finds nothing in it.
   const showLines = () => {
