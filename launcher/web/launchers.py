@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -53,6 +53,13 @@ def actions(name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response
     )
 
 
+@router.get("/launch")
+@router.get("/change")
+def back(name: str) -> Response:
+    """The address of a page that said what could not be done, asked for by itself."""
+    return go(f"/launchers/{name}")
+
+
 @router.post("/launch")
 def launch(request: Request, name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     try:
@@ -93,7 +100,8 @@ def change(request: Request, name: str, form: Form, launchers: TheLaunchers, bui
             },
         )
     except BuildError as error:
-        return failed(error, "launcher.html.j2", **_shown(request, name, launchers, builder))
+        typed = {**_settings(replace(found, data=())), **form}
+        return failed(error, "launcher.html.j2", **{**_shown(request, name, launchers, builder), "typed": typed})
     return go(f"/launchers/{changed.name}")
 
 
@@ -111,7 +119,7 @@ def _shown(request: Request, name: str, launchers: Launchers, builder: Service) 
         "launcher": found,
         "here": here,
         "shared": _share_link(here, environment),
-        "command": shlex.join(found.command),
+        "typed": _settings(found),
         "environment": environment,
         "version": launched_version(found, environment, builder),
         "pinnable": _pinnable(found, environment, builder),
@@ -119,6 +127,19 @@ def _shown(request: Request, name: str, launchers: Launchers, builder: Service) 
         "sessions": launchers.sessions(launcher_id=found.id, limit=10).items,
         "classes": launchers.resources(),
         "data": tuple(launchers.data()),
+    }
+
+
+def _settings(launcher: Launcher) -> dict[str, str]:
+    """What the form of a launcher's settings holds until somebody types something else."""
+    return {
+        "name": launcher.name,
+        "resources": launcher.resources,
+        "version": str(launcher.version or ""),
+        "idle_minutes": str(launcher.idle_limit // 60) if launcher.idle_limit else "",
+        "command": shlex.join(launcher.command),
+        "variables": "".join(f"{name}={value}\n" for name, value in launcher.variables.items()),
+        **{f"data-{name}": "on" for name in launcher.data},
     }
 
 

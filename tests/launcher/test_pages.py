@@ -114,3 +114,14 @@ def test_rebuild_after_a_roll_back_says_which_version_is_used_again(service: Lau
     assert "Launch rolled-back" not in of_first, "what it would start is another version"
     assert "Launch rolled-back" in service.http.get(f"/builds/{build['id']}").text
     service.push("six\n")
+
+
+def test_what_was_typed_into_settings_stays_where_one_of_it_is_wrong(service: Launching) -> None:
+    service.launcher(name="retyped", frontend="command", command=["serve"], secrets={"KEY": "hunter2"})
+    typed = {"name": "retyped", "resources": "small", "command": "serve --port 9", "variables": "TIDE=high\nwrong"}
+    answer = service.http.post("/launchers/retyped/change", data={**typed, "secrets": "OTHER=hunter3"})
+    assert answer.status_code == 422
+    assert 'value="serve --port 9"' in answer.text and "TIDE=high\nwrong</textarea>" in answer.text
+    assert "hunter" not in answer.text
+    again = service.http.get("/launchers/retyped/change")
+    assert again.status_code == 200 and 'value="serve"' in again.text, "the address of that page is the launcher's"
