@@ -13,8 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from builder.failures import explain
-from builder.failures.asked import EngineUnavailable
-from builder.failures.served import SessionDiskFull, SessionEnded, SessionOutOfMemory
+from builder.failures.asked import EngineUnavailable, ImageAbsent
+from builder.failures.served import SessionDiskFull, SessionEnded, SessionOutOfMemory, VersionGone
 from builder.service import BuildError, Settings
 from launcher.activity import REPORTS, Activity, reported
 from launcher.records import OPEN, Instance, Session, SessionRequest, SessionState
@@ -168,7 +168,10 @@ class Keeper:
             if isinstance(error.failure, EngineUnavailable) and not self._is_late(session):
                 log.warning("the runtime does not answer", extra={"session": session.id})
                 return
-            self._fail(session, error.failure)
+            failure = error.failure
+            if isinstance(failure, ImageAbsent) and session.version:
+                failure = VersionGone(session.version, failure.reference)
+            self._fail(session, failure)
 
     def _start(self, session: Session, instance: Instance | None) -> None:
         if instance is None:

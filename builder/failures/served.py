@@ -167,6 +167,13 @@ class DataAbsent(NamedTuple):
     existing: tuple[str, ...]
 
 
+class VersionGone(NamedTuple):
+    """A version whose image somebody removed."""
+
+    number: int
+    reference: str
+
+
 class DataGone(NamedTuple):
     """Data that the settings have, in a directory that is not there."""
 

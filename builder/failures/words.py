@@ -104,6 +104,7 @@ from builder.failures.served import (
     SessionsFull,
     StateTaken,
     StateUnusable,
+    VersionGone,
 )
 from builder.quantities import size_in_words
 from detectors import failures as detected
@@ -1285,6 +1286,16 @@ def _of_image(failure: object) -> Words | None:
                 f"127.0.0.1:{failure.port}",
                 ("Give another --port: `serve` takes a free one with 0, `run` where none is given.",),
                 Blame.OUTSIDE,
+            )
+        case VersionGone():
+            return (
+                f"The image of v{failure.number} is gone",
+                f"{failure.reference} was removed, or is in a registry that has it no longer",
+                (
+                    "Rebuild: it makes the image of what the repository has now, and this one where that is the same.",
+                    "Or take another of its versions.",
+                ),
+                Blame.USAGE,
             )
         case AddressUnusable():
             return (

@@ -131,7 +131,7 @@ def test_session_of_an_image_that_is_gone_says_so(service: Launching) -> None:
     image = service.get(f"/environments/{launcher['environment_id']}/image")
     service.engine.remove(list(service.engine.inspect(image["image_id"]).tags))  # type: ignore[union-attr]
     session = service.post(f"/launchers/{launcher['id']}/sessions")
-    assert service.in_state(session["id"], "failed")["explanation"]["code"] == "image-absent"
+    assert service.in_state(session["id"], "failed")["explanation"]["code"] == "version-gone"
 
 
 def test_launcher_without_an_image_launches_nothing(service: Launching) -> None:
