@@ -17,11 +17,13 @@ launchyard_builds_under_way{state="running"} 2.0
 """
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=documents.Health, summary="Whether the process answers")
 async def healthz() -> documents.Health:  # no request that waits for a database keeps it waiting
     return documents.Health(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)  # some monitors ask so
 @router.get("/readyz", response_model=documents.Health, summary="Whether its databases answer")
 def readyz(request: Request) -> documents.Health:
     """An engine that is away does not count: reads go on, and builds say so."""

@@ -173,6 +173,7 @@ def test_an_operator_sees_the_queue_and_the_times(service: Running) -> None:
     assert 'launchyard_build_seconds_count{outcome="succeeded",strategy="pip"}' in text
     assert "launchyard_disk_free_bytes" in text
     assert service.http.get("/readyz").json() == {"status": "ok"}
+    assert service.http.head("/readyz").status_code == service.http.head("/healthz").status_code == 200
 
 
 def test_an_operator_sees_how_long_builds_wait_by_how_they_end_and_what_was_cancelled_before_it_ran(
