@@ -178,6 +178,7 @@ def test_bounds_that_are_said_to_hold_are_those_a_step_finds() -> None:
 def test_what_a_group_allows_is_asked_of_the_engines_machine_and_one_that_is_not_there_allows_all() -> None:
     image = load().bases.debian
     assert group("", image) == group("/no-such-group", image) == Group(None, None)
+    assert group("/", "launchyard-test/no-such-image") == Group(None, None)
 
 
 @pytest.mark.parametrize(
