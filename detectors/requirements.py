@@ -55,11 +55,11 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
 _OPTION = re.compile(r"(?:^|(?<=\s))-")
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_SSH = re.compile(r"(?:git\+)?[\w.-]+@[\w.-]+:")
+_SSH = re.compile(r"(?:git\+)?[\w.-]+@[\w.-]+:(?!//)")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
 _LISTS = {
-    "conda list --export": re.compile(r"[A-Za-z0-9_.-]+=[^=\s]+=[^=\s]+$"),
+    "conda list --export": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*=[^=\s]+=[^=\s]+$"),
     "pip list": re.compile(r"Package +Version"),
     "pip freeze": re.compile(r"[A-Za-z0-9_.-]+ @ file:///"),
 }

@@ -132,6 +132,10 @@ def test_what_another_command_prints_is_told_by_its_name(text: str, command: str
     assert failure.found == text.splitlines()[line - 1]
 
 
+def test_address_behind_a_name_and_without_a_space_is_one_for_everybody() -> None:
+    assert read("six@https://example.org/six.whl\n").requested == ("six@https://example.org/six.whl",)
+
+
 @pytest.mark.parametrize(
     "text", ["-e git+git@example.org:ada/a.git@v1#egg=a", "git+ssh://git@example.org/ada/a.git@v1#egg=a"]
 )
