@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
 
 from builder.failures import Blame
 from builder.failures.asked import (
@@ -273,14 +272,14 @@ def _of_repository(failure: object) -> Words | None:
             )
         case detected.PythonUnavailable():
             overrule = f"Or choose one of them with --python, which overrules {failure.origin}."
-            older = re.findall(r"\b3\.[678]\b", failure.asked) if "3.6" not in failure.supported else []
+            conda_has_none_either = "3.6" in failure.supported
             return (
                 f"Python {failure.asked} is not available",
                 f"{failure.origin} asks for {failure.asked}",
                 (
                     f"Ask for one of {', '.join(failure.supported)}.",
                     *((overrule,) if failure.by_file else ()),
-                    *_older(older),
+                    *(() if conda_has_none_either else _with_conda(failure.asked)),
                 ),
                 Blame.USAGE if failure.origin.startswith("option ") else Blame.REPOSITORY,
             )
@@ -540,7 +539,7 @@ def _of_packages(failure: object) -> Words | None:
                 f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
                 f" is made{_for(failure.python)}",
                 _joined(_seen(failure.asked, failure.way), *needs),
-                (*_other_python(failure, "have one"), *_for_this_python(failure), *_with_conda(failure)),
+                (*_other_python(failure, "have one"), *_for_this_python(failure), *_older_python(failure)),
                 Blame.REPOSITORY,
             )
         case NoneForPlatform():
@@ -814,10 +813,10 @@ def _with_wheel(failure: BuildModuleMissing | SourceBroken | BuildNeeds) -> tupl
         edit = f" {first.changed(wheels.version, wheels.nearest)}" if first and names_it else ""
         fix.append(f"The nearest version with a wheel{_for(wheels.python)} is {wheels.nearest}.{edit}")
     fix += _other_python(wheels, f"have a wheel of {wheels.version}")
-    if wheels.made_for and not wheels.pythons:
-        python = max(wheels.made_for, key=_minor)
+    older = _of_conda_alone(" ".join(wheels.made_for))
+    if older and not wheels.pythons:
         fix.append(
-            f"Or let conda bring an older Python: an environment.yml with the dependencies python={python} and"
+            f"Or let conda bring an older Python: an environment.yml with the dependencies python={older} and"
             f" {wheels.name}={wheels.version}."
         )
     none = (
@@ -832,17 +831,22 @@ def _for_this_python(failure: NoneForPython) -> tuple[str, ...]:
     return (f"Or ask for one that is made{_for(failure.python)}: {', '.join(failure.available)}.",)
 
 
-def _with_conda(failure: NoneForPython) -> tuple[str, ...]:
-    """Older Pythons than those that are built with can be had with conda, from 3.6 on."""
+def _older_python(failure: NoneForPython) -> tuple[str, ...]:
     if failure.pythons or failure.strategy == "conda":
         return ()
-    return _older(re.findall(r"\b3\.[678]\b", " ".join(need for _, need in failure.needs)))
+    return _with_conda(" ".join(need for _, need in failure.needs))
 
 
-def _older(pythons: Sequence[str]) -> tuple[str, ...]:
-    if not pythons:
-        return ()
-    return (f"Or let conda bring it: an environment.yml with python={max(pythons)} among its dependencies.",)
+def _with_conda(asked: str) -> tuple[str, ...]:
+    python = _of_conda_alone(asked)
+    return (
+        (f"Or let conda bring it: an environment.yml with python={python} among its dependencies.",) if python else ()
+    )
+
+
+def _of_conda_alone(asked: str) -> str:
+    """The newest Python in a text that is older than those that are built with, and that conda has; else empty."""
+    return max(re.findall(r"\b3\.[678]\b", asked), default="")
 
 
 def _minor(version: str) -> int:

@@ -667,6 +667,12 @@ def test_a_python_that_only_conda_has_is_proposed_through_conda() -> None:
     )
 
 
+def test_a_python_that_nothing_has_any_more_is_not_proposed() -> None:
+    _, fix = explained('{"version": "1.0", "pythons": ["3.4", "3.5"], "nearest": "1.3"}')
+    assert fix[0].startswith("The nearest version with a wheel for Python 3.10 is 1.3.")
+    assert not any("conda" in line for line in fix)
+
+
 @pytest.mark.parametrize(
     "built", ['"1.0"', '{"version": "../x"}', '{"version": "9.9", "pythons": ["3.7"]}', '{"version": 1, "pythons": 2}']
 )
