@@ -17,8 +17,9 @@ LINE = 2_000
 HELD = 5 * LINE
 """Bytes of a line that are held until it ends: more than LINE, for what is taken out."""
 
-ASIDES = ("launchyard-why: ", "launchyard-conda: ")
-"""Lines of Launchyard's own for whoever explains a failure, which say nothing to a reader."""
+OF_INDEX, OF_CONDA = "launchyard-why: ", "launchyard-conda: "
+ASIDES = (OF_INDEX, OF_CONDA)
+"""What lines begin with that tools print for whoever explains a failure, and that say nothing to a reader."""
 
 LAST = 1_000
 """Last lines of a step that a failure carries."""

@@ -22,6 +22,7 @@ from builder.failures.built import (
     Unsatisfiable,
 )
 from builder.recognition.said import Asked, Said, canonical
+from builder.transcript import OF_CONDA
 
 SHOWN = 12
 """Lines of a solver's own words that are shown."""
@@ -109,7 +110,7 @@ def _demanding(chain: str, name: str, origins: Origins) -> Demand | None:
 
 def _told(text: str, origins: Origins) -> object | None:
     """The failure of the last line of facts."""
-    lines = [line for line in text.splitlines() if line.lstrip().startswith("launchyard-conda: {")]
+    lines = [line for line in text.splitlines() if line.lstrip().startswith(OF_CONDA + "{")]
     try:
         told = json.loads(lines[-1].partition(": ")[2]) if lines else None
     except (ValueError, RecursionError):
@@ -183,7 +184,7 @@ def _chain(text: str) -> tuple[str, ...]:
         ""
     ]
     tree = list(takewhile(re.compile(r" *(?:[├└│]|- )").match, rest))
-    return tuple([first, *(tree or [line for line in rest if "launchyard-conda" not in line])][:SHOWN])
+    return tuple([first, *(tree or [line for line in rest if OF_CONDA not in line])][:SHOWN])
 
 
 def _channel(text: str, origins: Origins) -> object | None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.recognition.said import Said, canonical
+from builder.transcript import OF_INDEX
 
 _YANKED = "Ignored the following yanked versions: "
 _OTHER_PYTHON = "Ignored the following versions that require a different python version: "
-
-MARK = "launchyard-why: "
 
 MAX_VERSIONS = 5
 
@@ -72,10 +71,10 @@ def facts(said: Said, name: str) -> Facts | None:
 def _answered(said: Said, name: str) -> Facts | None:
     # The last one: a build asks after everything that a repository could have printed.
     for line in reversed(said.lines):
-        if not line.startswith(MARK):
+        if not line.startswith(OF_INDEX):
             continue
         try:
-            answer = json.loads(line.removeprefix(MARK))
+            answer = json.loads(line.removeprefix(OF_INDEX))
         except (ValueError, RecursionError):
             continue
         if isinstance(answer, dict) and canonical(str(answer.get("name"))) == canonical(name):
