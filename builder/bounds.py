@@ -11,7 +11,7 @@ from pathlib import Path
 from builder import disk
 from builder.buildkit import BuildKit
 from builder.context import Context, reference
-from builder.docker import DockerFailed, docker
+from builder.docker import LOOKING, DockerFailed, docker
 from builder.engine import BuildRequest, Log, Step
 from builder.quantities import size_in_words
 from builder.settings import Limits, Settings
@@ -102,9 +102,8 @@ def group(name: str, image: str) -> Group:
         return Group()
     try:
         said = docker(
-            "run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=ALL", "--memory=64m",
-            "--pids-limit=16", "--log-driver=none", "--volume=/sys/fs/cgroup:/cgroup:ro", "--workdir=/cgroup",
-            "--entrypoint=sh", "--", image, "-c", _SAY, "sh", name.strip("/"),
+            "run", *LOOKING, "--pull=never", "--volume=/sys/fs/cgroup:/cgroup:ro", "--workdir=/cgroup",
+            "--", image, "-c", _SAY, "sh", name.strip("/"),
         )  # fmt: skip
     except DockerFailed:
         return Group()

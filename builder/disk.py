@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from select import select
 
+from builder.docker import LOOKING
+
 UNWATCHED = 3.0
 """Seconds of a build in which nobody looks: starting a container slows down one that is over by then."""
 
@@ -62,8 +64,7 @@ def _free(image: str, over: threading.Event) -> Generator[int, None, None]:
     """Bytes left, each time anew. The container reads from us, so that it goes when we do, however that is."""
     # A session of its own: Ctrl-C is for the process that reads this.
     process = subprocess.Popen(
-        ["docker", "run", "--rm", "--interactive", "--network=none", "--read-only", "--cap-drop=ALL",
-         "--memory=64m", "--pids-limit=16", "--log-driver=none", "--entrypoint=sh", "--", image, "-c", _SAY],
+        ["docker", "run", *LOOKING, "--interactive", "--", image, "-c", _SAY],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     assert process.stdin and process.stdout

@@ -19,6 +19,13 @@ COMMAND_TIME = 60
 """Seconds that a docker command may take."""
 
 
+LOOKING = (
+    "--rm", "--network=none", "--read-only", "--cap-drop=ALL", "--memory=64m", "--pids-limit=16", "--log-driver=none",
+    "--entrypoint=sh",
+)  # fmt: skip
+"""Options of a container that only looks at the engine's machine."""
+
+
 class DockerFailed(Exception):
     """A docker command ended with an error; holds what it said, and what it printed all the same."""
 
