@@ -928,7 +928,7 @@ def _program(failure: ProgramMissing) -> tuple[str, ...]:
             return ("Take it out: what conda is to install stands in environment.yml.",)
         case "jupyter":
             return ("Ask for jupyterlab in the environment's file: the session's own is outside of the environment.",)
-    verb = f"Add to {failure.apt}" if failure.apt_exists else f"Create {failure.apt} with"
+    verb = _apt_edit(failure)
     if failure.packages:
         return (f"{verb} the line: {failure.packages[0]}",)
     return (
@@ -937,10 +937,14 @@ def _program(failure: ProgramMissing) -> tuple[str, ...]:
     )
 
 
+def _apt_edit(failure: BuildNeeds | ProgramMissing) -> str:
+    return f"Add to {failure.apt}" if failure.apt_exists else f"Create {failure.apt} with"
+
+
 def _build_needs(failure: BuildNeeds) -> Words:
     package = f"{failure.name} {failure.version}".strip()
     what = failure.thing if failure.kind == "compiler" else f"the {failure.kind} {failure.thing}"
-    verb = f"Add to {failure.apt}" if failure.apt_exists else f"Create {failure.apt} with"
+    verb = _apt_edit(failure)
     lines = "the line" if len(failure.packages) == 1 else "the lines"
     fix = []
     if failure.packages:

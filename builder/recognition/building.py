@@ -105,9 +105,8 @@ def recognise(said: Said) -> object | None:
         return PackageNotFound(name, instead=instead, exists=True, asked=asked)
     if missing := _missing(lines):
         return _needs(name, version, missing, said, asked, wheels)
-    modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
-    if modules:
-        return BuildModuleMissing(name, version, modules[-1].partition(".")[0], said.minor, asked, wheels)
+    if module := _module(lines):
+        return BuildModuleMissing(name, version, module, said.minor, asked, wheels)
     return SourceBroken(name, version, said.minor, _shown(lines), asked=asked, wheels=wheels)
 
 
@@ -119,13 +118,13 @@ def _of_repository(path: str, said: Said) -> object:
     """The failure of a package that the repository itself holds."""
     lines = _tool(said.lines)
     if missing := _missing(lines):
-        return _needs(path, "", missing, said, ())
+        return _needs(path, "", missing, said, (), None)
     for backend, words in _UNCLEAR.items():
         if unclear := said.line(words):
             return OwnPackageUnclear(path, backend, unclear)
-    modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
-    if modules and not part_of(top := modules[-1].partition(".")[0]):
-        return OwnBuildNeeds(path, top, distribution(top) or top)
+    module = _module(lines)
+    if module and not part_of(module):
+        return OwnBuildNeeds(path, module, distribution(module) or module)
     return SourceBroken(path, "", said.minor, _shown(_first_tool(said.lines)), said.step)
 
 
@@ -145,10 +144,9 @@ def _wheels(name: str, version: str, said: Said) -> Wheels | None:
     if known is None or known.built is None or known.built.version != version:
         return None
     pythons = tuple(minor for minor in SUPPORTED if minor in known.built.pythons)
-    plan = said.asked.plan
     return Wheels(
         name, version, known.built.pythons, pythons, known.built.nearest, said.minor,
-        strategy=plan.strategy if plan else "", python_origin=plan.python.origin if plan else "",
+        strategy=said.asked.strategy, python_origin=said.asked.python_origin,
     )  # fmt: skip
 
 
@@ -195,14 +193,19 @@ def _missing(lines: Iterable[str]) -> list[_Missing]:
     return sorted(found or libraries, key=lambda missing: order.index(missing.kind))
 
 
+def _module(lines: Iterable[str]) -> str:
+    """The package of the Python module that was missing last; empty where none was."""
+    modules = [found[1] for line in lines if (found := _PYTHON_MODULE.match(line))]
+    return modules[-1].partition(".")[0] if modules else ""
+
+
 def _needs(
-    name: str, version: str, missing: list[_Missing], said: Said, asked: tuple[Line, ...], wheels: Wheels | None = None
+    name: str, version: str, missing: list[_Missing], said: Said, asked: tuple[Line, ...], wheels: Wheels | None
 ) -> BuildNeeds:
     known = [m for m in missing if debian.packages(m.thing)]
     first = (known or missing)[0]
     packages = dict.fromkeys(package for m in known for package in debian.packages(m.thing))
-    plan = said.asked.plan
-    listed = plan.system_packages if plan else ()
+    listed = said.asked.system_packages
     return BuildNeeds(
         name,
         version,

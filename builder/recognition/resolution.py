@@ -164,8 +164,8 @@ def _none_for_python(name: str, report: Report, said: Said, needs: tuple[tuple[s
         available=known.versions if known else (),
         asked=said.asked.lines(name) or _asked_by(way, said),
         way=way if len(way) > 1 else (),
-        strategy=said.asked.plan.strategy if said.asked.plan else "",
-        python_origin=said.asked.plan.python.origin if said.asked.plan else "",
+        strategy=said.asked.strategy,
+        python_origin=said.asked.python_origin,
     )
 
 

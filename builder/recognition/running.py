@@ -27,8 +27,7 @@ def recognise(said: Said) -> object | None:
     found = [match for line in said.lines if (match := _PROGRAM.search(line))]
     if found:
         program = found[-1][1] or found[-1][2]
-        plan = said.asked.plan
-        exists = bool(plan and plan.system_packages)
+        exists = bool(said.asked.system_packages)
         return ProgramMissing(program, found[-1][0].strip(), debian.packages(program), said.asked.apt, exists)
     if modules := [match[1] for line in said.lines if (match := _MODULE.search(line))]:
         top = modules[-1].partition(".")[0]

@@ -78,6 +78,20 @@ class Asked:
         return any(w.code == "index-from-repository" for w in (self.plan.warnings if self.plan else ()))
 
     @property
+    def strategy(self) -> str:
+        return self.plan.strategy if self.plan else ""
+
+    @property
+    def python_origin(self) -> str:
+        """Where the plan's Python comes from."""
+        return self.plan.python.origin if self.plan else ""
+
+    @property
+    def system_packages(self) -> tuple[str, ...]:
+        """What apt.txt lists."""
+        return self.plan.system_packages if self.plan else ()
+
+    @property
     def apt(self) -> str:
         """Where this repository's apt.txt is, or would be."""
         beside = self.plan.files[0].path if self.plan and self.plan.files else ""
