@@ -43,9 +43,6 @@ def test_project_without_a_lock_has_none_that_changed(uv_lock: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "told"), [("6.29.5", False), ("7.0.1", True), ("7.3.0", True), ("7.4.0", False), ("7.30.0", False)]
 )
-def test_kernel_of_the_environments_own_that_may_miss_a_cell_is_told_of(
-    version: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "PYLOCK", tmp_path / "pylock.toml")
-    lock.PYLOCK.write_text(f'[[packages]]\nname = "ipykernel"\nversion = "{version}"\n')
-    assert [(code, version in words) for code, words in lock.lock_kernel("pip", {})] == [("kernel-deaf", True)] * told
+def test_kernel_of_the_environments_own_that_may_miss_a_cell_is_told_of(version: str, told: bool) -> None:
+    found = lock.lock_kernel("pip", {}, [{"name": "ipykernel", "version": version}])
+    assert [(code, version in words) for code, words in found] == [("kernel-deaf", True)] * told

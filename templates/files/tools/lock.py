@@ -58,8 +58,9 @@ def main() -> int:
         return code
     if PYLOCK.exists():
         finish(PYLOCK)
-    problems = [*withdrawn(said()), *changed(uv_lock), *mistaken.problems(PYLOCK)]
-    problems += lock_kernel(request["strategy"], inputs) if request["kernel"] else []
+    locked = packages(PYLOCK)
+    problems = [*withdrawn(said()), *changed(uv_lock), *mistaken.problems(locked)]
+    problems += lock_kernel(request["strategy"], inputs, locked) if request["kernel"] else []
     (LOCK / "problems.json").write_text(json.dumps(problems))
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
     groups.sort(LOCK, set(installed()) if request["strategy"] == "conda" else set())
@@ -69,8 +70,8 @@ def main() -> int:
 
 def keep_archives(built: Path) -> None:
     """What is built waits for these files alone, and not for all that was read to decide."""
-    lock, work = built / "pylock.toml", Path("/work")
-    for package in tomllib.loads(lock.read_text())["packages"] if lock.exists() else ():
+    work = Path("/work")
+    for package in packages(built / "pylock.toml"):
         for path in (Path(file["path"]) for file in groups.files(package) if "path" in file):
             if path.is_relative_to(work):
                 kept = built / "files" / path.relative_to(work)
@@ -169,9 +170,9 @@ def lock_conda_pip(inputs: dict) -> int:
     return uv_compile(str(requirements), inputs, PYLOCK, "--constraints", str(constraints("conda", installed())))
 
 
-def lock_kernel(strategy: str, inputs: dict) -> list[tuple[str, str]]:
+def lock_kernel(strategy: str, inputs: dict, locked: list[dict]) -> list[tuple[str, str]]:
     """The newest ipykernel that answers and the lock allows. Without one, a session has terminals and no notebooks."""
-    pins = {**(installed() if strategy == "conda" else {}), **packages(PYLOCK)}
+    pins = {**(installed() if strategy == "conda" else {}), **{p["name"]: p.get("version", "") for p in locked}}
     own = pins.get("ipykernel")
     if own:
         words = (
@@ -272,9 +273,8 @@ def finish(lock: Path) -> None:
     lock.write_text(text)
 
 
-def packages(lock: Path) -> dict[str, str]:
-    document = tomllib.loads(lock.read_text()) if lock.exists() else {}
-    return {package["name"]: package.get("version", "") for package in document.get("packages", [])}
+def packages(lock: Path) -> list[dict]:
+    return tomllib.loads(lock.read_text()).get("packages", []) if lock.exists() else []
 
 
 def python() -> str:

@@ -1,8 +1,6 @@
 """What a lock installs without an error, and what does not work when it is imported."""
 
-import tomllib
 from datetime import UTC, datetime
-from pathlib import Path
 
 NUMPY_TWO = datetime(2024, 4, 1, tzinfo=UTC)
 """Before it nothing was compiled for NumPy 2, whose first release candidate is of that month; what is compiled for
@@ -19,10 +17,9 @@ OF_NUMPY = frozenset(
 """Packages that are compiled for a version of NumPy."""
 
 
-def problems(lock: Path) -> list[tuple[str, str]]:
-    """[code, message] of what will not work."""
-    found = tomllib.loads(lock.read_text())["packages"] if lock.exists() else ()
-    by_name = {package["name"]: package for package in found}
+def problems(packages: list[dict]) -> list[tuple[str, str]]:
+    """[code, message] of what of a lock's packages will not work."""
+    by_name = {package["name"]: package for package in packages}
     numpy = str(by_name.get("numpy", {}).get("version", ""))
     told = []
     if numpy.partition(".")[0].isdigit() and int(numpy.partition(".")[0]) >= 2:
