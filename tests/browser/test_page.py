@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -194,52 +195,39 @@ def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Pag
     expect(page.get_by_role("heading", level=1)).to_have_text("Session")
 
 
-def test_build_is_watched_as_it_goes_on_and_cancelled(world: World, page: Page) -> None:
-    engine = world.service.engine
-    engine.gate.clear()
+@contextmanager
+def building(world: World, page: Page, python: str) -> Iterator[None]:
+    """The page of a new build, which goes on until the block ends."""
+    world.service.engine.gate.clear()
     try:
-        made = world.service.post(
-            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.12"}}}
-        )
+        code = {"repository": str(world.service.repository), "options": {"python": python}}
+        made = world.service.post("/launchers", {"code": code})
         build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
         page.goto(f"{world.address}/builds/{build['id']}")
+        yield
+    finally:
+        world.service.engine.gate.set()
+
+
+def test_build_is_watched_as_it_goes_on_and_cancelled(world: World, page: Page) -> None:
+    with building(world, page, "3.12"):
         expect(page.locator(".pill")).to_have_text("running")
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator(".pill")).to_have_text("cancelled")
-    finally:
-        engine.gate.set()
 
 
 def test_build_whose_service_is_away_says_so_until_it_is_back(world: World, page: Page) -> None:
-    engine = world.service.engine
-    engine.gate.clear()
-    try:
-        made = world.service.post(
-            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.14"}}}
-        )
-        build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
-        page.route("**/stream?*", lambda route: route.abort())
-        page.goto(f"{world.address}/builds/{build['id']}")
+    page.route("**/stream?*", lambda route: route.abort())
+    with building(world, page, "3.14"):
         lost = page.get_by_text("The service does not answer at the moment.")
         expect(lost).to_be_visible()
         page.unroute("**/stream?*")
         expect(lost).to_be_hidden(timeout=20_000)
-    finally:
-        engine.gate.set()
 
 
 def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: Page) -> None:
-    engine = world.service.engine
-    engine.gate.clear()
-    try:
-        made = world.service.post(
-            "/launchers", {"code": {"repository": str(world.service.repository), "options": {"python": "3.13"}}}
-        )
-        build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
-        page.goto(f"{world.address}/builds/{build['id']}")
+    with building(world, page, "3.13"):
         expect(page.locator(".pill")).to_have_text("running")
-    finally:
-        engine.gate.set()
     expect(page.locator(".pill")).to_have_text("succeeded")
     expect(page.get_by_role("button", name="Launch")).to_be_visible()
     expect(page.locator(".timeline li").first).to_be_visible()
