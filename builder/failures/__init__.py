@@ -49,8 +49,8 @@ def explain(failure: object) -> Explanation:
     from builder.failures.words import words  # which knows every failure, and is needed when there is one
 
     title, seen, fix, blame = words(failure)
-    first, *others = fix
-    advice = (re.sub(r"^Or (.)", lambda found: found[1].upper(), first), *others)
+    first = (re.sub(r"^Or (.)", lambda found: found[1].upper(), line) for line in fix[:1])
+    advice = (*first, *fix[1:])
     return Explanation(
         _code(failure), _cut(title, 300), _cut(seen, 20_000), tuple(_cut(line, 1_000) for line in advice), blame
     )
