@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from builder.failures.asked import AddressInvalid, HostNotAllowed, HostNotPublic, HostUnreachable, RefInvalid
@@ -26,8 +26,7 @@ _OTHER = r"(?i:[a-z+]+)://(?:.*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/(?P<path>[A-
 _BARE = r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})/(?P<path>[A-Za-z0-9._~-]+/[A-Za-z0-9._~/-]+)"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A repository's place: an https address, or the path of a local repository."""
 
     url: str

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from builder import context, identity, parents
@@ -59,8 +59,7 @@ class Planned:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """How a person wants it built; nothing here changes what is in the image, but for fresh versions."""
 
     rebuild: bool = False
@@ -277,8 +276,7 @@ def _made(request: BuildRequest, engine: Engine, report: Report) -> str:
     return engine.build(replace(request, arguments={**request.arguments, "FETCH": f"all-{time.time_ns()}"}), report)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):
     """What an image keeps about its environment, as far as a build needs it."""
 
     lock: str

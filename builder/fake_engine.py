@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from builder.build import ENVIRONMENT
 from builder.engine import BuildFailed, BuildRequest, Image, Log, Report, Step
@@ -82,7 +82,7 @@ class FakeEngine:
             raise BuildError(PushFailed(reference, f"no registry answers at {host}"))
         stored = self._stored[self._tags[_full(reference)]]
         digest = "sha256:" + hashlib.sha256(stored.image.id.encode()).hexdigest()
-        pushed = _Stored(replace(stored.image, digest=digest), stored.files, stored.layers)
+        pushed = _Stored(stored.image._replace(digest=digest), stored.files, stored.layers)
         self.pushed[_full(reference)] = self._stored[stored.image.id] = pushed
         return digest
 
@@ -123,7 +123,7 @@ class FakeEngine:
 
     def _image(self, stored: _Stored) -> Image:
         tags = tuple(tag for tag, image_id in self._tags.items() if image_id == stored.image.id)
-        return replace(stored.image, tags=tags)
+        return stored.image._replace(tags=tags)
 
     def _run(self, context: Mapping[str, bytes], report: Report) -> tuple[Image, dict[str, bytes], tuple[int, ...]]:
         """The base of the last stage, and the files and the layers of the image."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.context import TEMPLATES, Content, Context, reference, render
 from builder.engine import BuildRequest, Engine, Image, Report, Step
@@ -18,8 +19,7 @@ from builder.settings import secrets as passwords
 from detectors.failures import BuildError
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(NamedTuple):
     """An image that other images are built from; its reference names its content."""
 
     name: str

@@ -13,10 +13,10 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from builder.address import Address, check_ref
 from builder.failures.asked import (
@@ -50,8 +50,7 @@ _USUALLY_READ = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """One commit of a repository, and the Source that reads it."""
 
     url: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detectors.failures import Location
 from detectors.plan import Warned
@@ -30,8 +30,7 @@ _PATTERN = re.compile(r"(cupy-cuda|jax-cuda|nvidia-)[0-9a-z-]+")
 _OF_CONDA = re.compile(r"cuda|^cudnn |^cupy |^(pytorch|tensorflow|jaxlib)-gpu ")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A package asked for by name: what an index will be asked."""
 
     name: str

@@ -6,7 +6,7 @@ Format: https://repo2docker.readthedocs.io/en/latest/configuration/
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detectors.failures import Location, invalid
 from detectors.layout import Layout
@@ -25,8 +25,7 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
 WINDOWS = "its line ends are those of Windows"
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(NamedTuple):
     """Debian packages, a script of the build, a script of the session's start."""
 
     system_packages: tuple[str, ...] = ()

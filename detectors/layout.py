@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detectors.failures import (
     BuildError,
@@ -34,8 +34,7 @@ STARTS = ((".whl", b"PK"), (".zip", b"PK"), (".tar.gz", b"\x1f\x8b"), (".tgz", b
 https://www.rfc-editor.org/rfc/rfc1952, https://sourceware.org/bzip2/."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The two directories that count; paths from the root of the repository, "" is the root."""
 
     project: str

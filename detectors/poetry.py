@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from detectors import constraint, gpu, pyproject, python
 from detectors.failures import BuildError, Location, LockNewer
@@ -93,8 +92,7 @@ def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
     return tuple(d.named for d in _dependencies(document) if d.named) if document else ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Dependency:
+class _Dependency(NamedTuple):
     group: str
     name: str
     constraint: dict[str, Any]

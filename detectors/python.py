@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detectors.failures import BuildError, Location, PythonUnavailable, invalid
 from detectors.layout import Layout
@@ -28,8 +28,7 @@ Admits = Callable[[tuple[int, int, int]], bool]
 """Whether a file's constraint allows a version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Required:
+class Required(NamedTuple):
     """What pyproject.toml demands of the Python."""
 
     text: str
@@ -37,8 +36,7 @@ class Required:
     admits: Admits
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """The Python, and what was seen and not followed."""
 
     choice: Choice
@@ -46,8 +44,7 @@ class Chosen:
     warnings: tuple[Warned, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Pin:
+class _Pin(NamedTuple):
     """What a file of one line asks for."""
 
     location: Location

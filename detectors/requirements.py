@@ -9,7 +9,7 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from detectors.failures import BuildError, FileInvalid, Location, PathAbsent, invalid, of_another
 from detectors.gpu import Named
@@ -66,8 +66,7 @@ _LISTS = {
 """What a line looks like of the lists that commands print."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(NamedTuple):
     """What a requirements file asks for, the files it includes counted in."""
 
     lines: tuple[str, ...]

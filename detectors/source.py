@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from detectors.failures import (
     BuildError,
@@ -39,8 +38,7 @@ MAX_LINKS = 8
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One name in a tree: its path from the root of the repository, and the git object behind it."""
 
     path: str

@@ -91,7 +91,7 @@ class TestLabelsAndSettings:
         url = "https://git.example.org/ada/tides"
         planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
         assert planned.plan.needs_source
-        fetched = replace(planned, address=Address(url), commit=replace(planned.commit, url=url))
+        fetched = replace(planned, address=Address(url), commit=planned.commit._replace(url=url))
         built = build(fetched, AFRESH, engine, settings, lambda event: None)
         labels = inspected(built.reference)["Config"]["Labels"]
         assert labels[f"{OCI}source"] == url
