@@ -1,7 +1,7 @@
 """Settings of an installation: launchyard.toml, then LAUNCHYARD_* variables, over these defaults.
 
 The records are plain dataclasses, so that a command that only plans starts fast; pydantic-settings
-reads and checks the sources when they have changed since they were last checked.
+reads and checks the sources when they are not as they were one of the last times.
 """
 
 from __future__ import annotations
@@ -162,6 +162,10 @@ and where `launchyard remote` finds its service."""
 LISTS = ("ALLOWED_HOSTS", "HOSTS", "EXAMPLES", "INDEX__EXTRA")
 """Variables that hold a list: JSON, or names between commas."""
 
+REMEMBERED = 8
+"""Of the settings that were checked, how many are remembered: commands of one person come with this file or that
+variable, in turns."""
+
 
 def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Settings:
     """The settings in force: of $LAUNCHYARD_CONFIG, or else the first of DIRECTORY/launchyard.toml and
@@ -179,11 +183,11 @@ def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None)
     seen = hashlib.sha256(repr((_OWN_VERSION, text, sorted(variables.items()))).encode()).hexdigest()
     memory = _xdg("XDG_CACHE_HOME", ".cache") / "settings.json"
     remembered = _remembered(memory)
-    if remembered.get("seen") == seen:
-        return _from_json(remembered["settings"])
+    if seen in remembered:
+        return _from_json(remembered[seen])
     settings = _validate(file, variables)
     if not secrets(settings):
-        _remember(memory, {"seen": seen, "settings": asdict(settings)})
+        _remember(memory, dict([*remembered.items(), (seen, asdict(settings))][-REMEMBERED:]))
     return settings
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.failures.asked import SettingsInvalid
-from builder.settings import Settings, load, secrets
+from builder.settings import REMEMBERED, Settings, load, secrets
 from detectors.failures import BuildError
 
 
@@ -51,6 +51,18 @@ def test_what_was_checked_is_remembered_and_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "XDG_CACHE_HOME" / "launchyard" / "settings.json").exists()
     assert load(environ, tmp_path) == first
     assert load({**environ, "LAUNCHYARD_IMAGE_PREFIX": "x"}, tmp_path).image_prefix == "x"
+
+
+def test_settings_that_come_in_turns_are_checked_once_each_and_the_last_few_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = [{"LAUNCHYARD_IMAGE_PREFIX": f"lab-{number}"} for number in range(REMEMBERED + 1)]
+    oldest, *kept = [(environ, load(environ, tmp_path)) for environ in turns]
+
+    monkeypatch.delattr("builder.settings._validate")
+    assert [load(environ, tmp_path) for environ, _ in kept] == [settings for _, settings in kept]
+    with pytest.raises(NameError):
+        load(oldest[0], tmp_path)
 
 
 def test_settings_with_a_password_are_not_written_down(tmp_path: Path) -> None:
