@@ -40,6 +40,9 @@ ADDED = {
 
 REQUIREMENTS = "numpy==2.2.2\npandas==2.2.3\njupyterlab==4.3.5\n"
 
+PLANS = 7
+"""A round; among them, so that all figures are of the same minutes."""
+
 DOCKERFILE = """\
 FROM {base}
 COPY requirements.txt /environment/requirements.txt
@@ -62,7 +65,6 @@ def main() -> int:
         warm(Path(scratch, "warm"), settings)
         for number in range(arguments.rounds):
             one_round(Path(scratch, str(number)), settings, seconds)
-        plan_twenty(Path(scratch, "0"), seconds)
     show({name: statistics.median(times) for name, times in seconds.items()}, arguments.resolver)
     return 0
 
@@ -84,6 +86,8 @@ def one_round(directory: Path, settings: Settings, seconds: dict[str, list[float
         seconds.setdefault(name, []).append(time.perf_counter() - began)
         return result
 
+    for _ in range(PLANS):
+        timed("plan", lambda: plan(repository))
     timed("hand-written, cold", lambda: by_hand(repository, settings))
     first = timed("cold", lambda: build(repository, "--no-cache"))
     assert not first["reused"]
@@ -149,6 +153,11 @@ def commit(repository: Path, files: Mapping[str, str]) -> None:
     subprocess.run(["git", "-C", str(repository), *author, "commit", "--quiet", "--message=bench"], check=True)
 
 
+def plan(repository: Path) -> dict[str, Any]:
+    subprocess.run(["launchyard", "plan", str(repository)], check=True, capture_output=True)
+    return {}
+
+
 def build(repository: Path, *options: str) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile(suffix=".json") as metadata:
         command = ["launchyard", "build", str(repository), *options, "--metadata-file", metadata.name]
@@ -180,13 +189,6 @@ def by_hand(repository: Path, settings: Settings) -> dict[str, Any]:
     ]
     subprocess.run(command, input=text.encode(), check=True, capture_output=True)
     return {}
-
-
-def plan_twenty(directory: Path, seconds: dict[str, list[float]]) -> None:
-    for _ in range(20):
-        began = time.perf_counter()
-        subprocess.run(["launchyard", "plan", str(directory / "repository")], check=True, capture_output=True)
-        seconds.setdefault("plan", []).append(time.perf_counter() - began)
 
 
 TARGETS: tuple[tuple[str, str | None, float], ...] = (
