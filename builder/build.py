@@ -184,6 +184,8 @@ def secrets(settings: Settings) -> dict[str, bytes]:
 def _build(
     planned: Planned, wish: Wish, name: str, before: Image | None, engine: Engine, settings: Settings, report: Report
 ) -> Built:
+    from concurrent.futures import ThreadPoolExecutor
+
     from builder.records import Built
 
     began = time.time()
@@ -203,8 +205,7 @@ def _build(
         watch=parents.tools(settings).reference,
     )
     try:
-        parents.ensure(parents.tools(settings), engine, settings, request.secrets, report)
-        standing = parents.ensure(base, engine, settings, request.secrets, report)
+        *_, standing = parents.ensure((parents.tools(settings), base), engine, settings, request.secrets, report)
         labels = image_labels(planned, settings) | _base_digest(standing)
         image_id = _made(replace(request, labels=labels), engine, _noted(steps, report))
     except BuildFailed as failed:
@@ -219,14 +220,17 @@ def _build(
                 source=planned.commit.source,
             )
         ) from None
-    for step in _sized(steps, engine.layers(image_id)):
+    with ThreadPoolExecutor(2) as beside:  # most of an answer's time is its command's start
+        layers = beside.submit(engine.layers, image_id)
+        found = beside.submit(engine.inspect, image_id)
+        record = _record(image_id, engine)
+    for step in _sized(steps, layers.result()):
         steps[step.name] = step
         report(step)
-    record = _record(image_id, engine)
+    image = found.result()
     lock = record.lock[: identity.SHORT]
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     _tag(image_id, reference, planned, name, engine)
-    image = engine.inspect(image_id)
     return Built(
         reference=reference,
         image_id=image_id,

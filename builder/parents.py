@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -51,11 +51,22 @@ def session(frontend: str, settings: Settings) -> Parent:
 
 
 def ensure(
+    needed: Sequence[Parent], engine: Engine, settings: Settings, secrets: Mapping[str, bytes], report: Report
+) -> list[Image | None]:
+    """The images of parents, each built in its turn unless the engine has it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(len(needed)) as several:  # most of an answer's time is its command's start
+        there = list(several.map(engine.inspect, (parent.reference for parent in needed)))
+    return [
+        image or _built(parent, engine, settings, secrets, report) for parent, image in zip(needed, there, strict=True)
+    ]
+
+
+def _built(
     parent: Parent, engine: Engine, settings: Settings, secrets: Mapping[str, bytes], report: Report
 ) -> Image | None:
-    """The parent's image, built unless the engine has it. Two who need it at once build it once."""
-    if image := engine.inspect(parent.reference):
-        return image
+    """Two who need it at once build it once."""
     lock = Path(settings.state_dir, "locks", f"parent-{parent.reference.rpartition(':')[2]}")
     with held(lock, settings.limits.build_time):
         if image := engine.inspect(parent.reference):

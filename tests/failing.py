@@ -57,8 +57,8 @@ class Failing:
         repository = write_repository(scratch / self.name, self.directory / "repository")
         address = str(repository)
         places = {"gateway": gateway}
-        for parent in (parents.tools(settings), parents.session("none", settings)):
-            parents.ensure(parent, BuildKit(), settings, secrets(settings), lambda event: None)
+        needed = parents.tools(settings), parents.session("none", settings)
+        parents.ensure(needed, BuildKit(), settings, secrets(settings), lambda event: None)
         with ExitStack() as servers:
             if "{untrusted}" in self._text("settings.json"):
                 places["untrusted"] = servers.enter_context(untrusted(gateway, scratch))
