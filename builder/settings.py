@@ -10,13 +10,13 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from builder.failures.asked import SettingsInvalid
+from builder.memory import Memory, xdg
 from detectors.failures import BuildError
 
 PREFIX = "LAUNCHYARD_"
@@ -145,8 +145,8 @@ class Settings:
     """Repositories that the page offers to who has no launcher yet."""
     database: str = ""
     """Where a service remembers: postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the state directory."""
-    cache_dir: str = field(default_factory=lambda: str(_xdg("XDG_CACHE_HOME", ".cache")))
-    state_dir: str = field(default_factory=lambda: str(_xdg("XDG_STATE_HOME", ".local/state")))
+    cache_dir: str = field(default_factory=lambda: str(xdg("XDG_CACHE_HOME", ".cache")))
+    state_dir: str = field(default_factory=lambda: str(xdg("XDG_STATE_HOME", ".local/state")))
     bases: Bases = field(default_factory=Bases)
     index: Index = field(default_factory=Index)
     conda: Conda = field(default_factory=Conda)
@@ -166,6 +166,8 @@ REMEMBERED = 8
 """Of the settings that were checked, how many are remembered: commands of one person come with this file or that
 variable, in turns."""
 
+_CHECKED = Memory("settings", REMEMBERED)
+
 
 def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Settings:
     """The settings in force: of $LAUNCHYARD_CONFIG, or else the first of DIRECTORY/launchyard.toml and
@@ -181,13 +183,11 @@ def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None)
     if not text and not variables:
         return _DEFAULTS
     seen = hashlib.sha256(repr((_OWN_VERSION, text, sorted(variables.items()))).encode()).hexdigest()
-    memory = _xdg("XDG_CACHE_HOME", ".cache") / "settings.json"
-    remembered = _remembered(memory)
-    if seen in remembered:
-        return _from_json(remembered[seen])
+    if known := _CHECKED.recall(seen):
+        return _from_json(known)
     settings = _validate(file, variables)
     if not secrets(settings):
-        _remember(memory, dict([*remembered.items(), (seen, asdict(settings))][-REMEMBERED:]))
+        _CHECKED.keep(seen, asdict(settings))
     return settings
 
 
@@ -287,24 +287,6 @@ def _from_json(document: Mapping[str, Any]) -> Settings:
     return Settings(**values)
 
 
-def _remembered(memory: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(memory.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
-def _remember(memory: Path, document: Mapping[str, Any]) -> None:
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(document))
-        part.replace(memory)
-    except OSError as error:  # costs the next command a third of a second, no more
-        print(f"launchyard: cannot remember the settings: {error}", file=sys.stderr)
-
-
 def file_in_use(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Path | None:
     """The settings file that `load` reads, None for none; /dev/null is one that says nothing.
 
@@ -317,10 +299,6 @@ def file_in_use(environ: Mapping[str, str] = os.environ, directory: Path | None 
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     candidates = ((directory or Path.cwd()) / "launchyard.toml", home / "launchyard" / "launchyard.toml")
     return next((c for c in candidates if c.is_file()), None)
-
-
-def _xdg(variable: str, below_home: str) -> Path:
-    return Path(os.environ.get(variable) or Path.home() / below_home) / "launchyard"
 
 
 _DEFAULTS = Settings()

@@ -1,0 +1,51 @@
+"""What commands have worked out and would work out again: the last few results, each by all that it follows from.
+
+Nothing depends on it. A file that cannot be read or written costs the next command a tenth of a second, no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Memory:
+    """JSON values by name, in one file of the user's cache directory."""
+
+    def __init__(self, name: str, last: int) -> None:
+        """`last` is how many are kept: those that came last."""
+        self._name = name
+        self._last = last
+
+    def recall(self, key: str) -> Any:
+        """A value; None where it is not known, or not any more."""
+        return self._known().get(key)
+
+    def keep(self, key: str, value: Any) -> None:
+        known = dict([*self._known().items(), (key, value)][-self._last :])
+        path = self._path()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_text(json.dumps(known))
+            part.replace(path)
+        except OSError as error:
+            print(f"launchyard: cannot remember what it worked out: {error}", file=sys.stderr)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            document = json.loads(self._path().read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def _path(self) -> Path:
+        return xdg("XDG_CACHE_HOME", ".cache") / f"{self._name}.json"
+
+
+def xdg(variable: str, below_home: str) -> Path:
+    """Launchyard's directory of a kind: https://specifications.freedesktop.org/basedir-spec/latest/"""
+    return Path(os.environ.get(variable) or Path.home() / below_home) / "launchyard"
