@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,13 @@ class Memory:
         path = self._path()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}")
+            part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
             part.write_text(json.dumps(known))
             part.replace(path)
         except OSError as error:
-            print(f"launchyard: cannot remember what it worked out: {error}", file=sys.stderr)
+            import logging  # which a command that can write does not load
+
+            logging.getLogger("launchyard").warning("cannot remember what was worked out: %s", error)
 
     def _known(self) -> dict[str, Any]:
         try:
