@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,7 @@ class Memory:
             part.write_text(json.dumps(known))
             part.replace(path)
         except OSError as error:
-            import logging  # which a command that can write does not load
-
-            logging.getLogger("launchyard").warning("cannot remember what was worked out: %s", error)
+            _say_once(str(error))
 
     def _known(self) -> dict[str, Any]:
         try:
@@ -46,6 +45,13 @@ class Memory:
 
     def _path(self) -> Path:
         return xdg("XDG_CACHE_HOME", ".cache") / f"{self._name}.json"
+
+
+@cache
+def _say_once(problem: str) -> None:
+    import logging  # which a command that can write does not load
+
+    logging.getLogger("launchyard").warning("Warning: cannot remember what was worked out: %s", problem)
 
 
 def xdg(variable: str, below_home: str) -> Path:
