@@ -117,7 +117,8 @@ class Environment(Shown):
     subdir: str = Field(examples=[""])
     options: Choices
     state: EnvironmentState = Field(
-        description="`building` while a build is under way, `failed` when the newest failed, `empty` without an image.",
+        description="`building` while a build is under way, `failed` when the newest of its own ref and `as_of` failed, "
+        "`empty` without an image.",
         examples=["ready"],
     )
     current_version: int | None = Field(examples=[2])
@@ -141,6 +142,14 @@ class StepTime(Shown):
     )
 
 
+class AskedFor(Shown):
+    """What a build was to do differently from its environment's own way."""
+
+    ref: str | None = Field(examples=[None])
+    as_of: str | None = Field(examples=[None])
+    fresh: bool
+
+
 class Explanation(BaseModel):
     """A failure in words."""
 
@@ -159,6 +168,7 @@ class Build(Shown):
     state: BuildState = Field(examples=["succeeded"])
     reason: Reason = Field(examples=["asked"])
     asked_by: str
+    asked: AskedFor
     commit: str | None = Field(examples=[EXAMPLE_COMMIT])
     created_at: datetime
     started_at: datetime | None

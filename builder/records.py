@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Generic, Literal, TypeVar, get_args
 
@@ -163,7 +163,7 @@ class Environment:
     subdir: str
     options: Choices
     state: EnvironmentState
-    """Of its newest build; one that was cancelled changes nothing."""
+    """Of its newest build; one that was cancelled, or of another ref or day, changes nothing."""
     current_version: int | None
     """In use while a rebuild runs, and when it fails."""
     pinned: bool
@@ -182,6 +182,12 @@ class Asked:
     as_of: str | None = None
     fresh: bool = False
     """Decide versions anew, although an image is there."""
+
+    def beside(self, environment: Environment) -> Asked:
+        """The same, without what the environment says itself."""
+        ref = None if self.ref == environment.ref else self.ref
+        as_of = None if self.as_of == environment.options.as_of else self.as_of
+        return replace(self, ref=ref, as_of=as_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,7 @@ class Service:
     def rebuild(self, environment_id: str, asked: Asked, by: str = "") -> tuple[Build, bool]:
         """A new build, or the one under way for the same inputs and False."""
         environment = self._store.environment(environment_id)
+        asked = asked.beside(environment)
         choices = replace(environment.options, as_of=asked.as_of or environment.options.as_of)
         self._checked(environment.repository, asked.ref, choices)
         build, new = self._store.start_build(environment_id, "as-of" if asked.as_of else "asked", by, asked)

@@ -62,6 +62,19 @@ _ENVIRONMENT = _ENVIRONMENTS.where(environments.c.id == sa.bindparam("id"))
 _ENVIRONMENT_HELD = _ENVIRONMENT.with_for_update()
 _BUILD = _BUILDS.where(builds.c.id == sa.bindparam("id"))
 _CANCELLING = sa.select(builds.c.cancelling).where(builds.c.id == sa.bindparam("id"))
+_OF_ENVIRONMENT = builds.c.environment_id == sa.bindparam("environment_id")
+_UNDER_WAY_OF = sa.select(sa.func.count()).where(_OF_ENVIRONMENT, builds.c.state.in_(UNDER_WAY))
+_NEWEST_OWN = (
+    sa.select(builds.c.state)
+    .where(
+        _OF_ENVIRONMENT,
+        builds.c.state.in_(("succeeded", "failed")),
+        *(builds.c.asked[name].as_string().is_(None) for name in ("ref", "as_of")),
+    )
+    .order_by(builds.c.id.desc())
+    .limit(1)
+)
+"""How the newest build of an environment's own ref and day ended that was not cancelled."""
 _TOUCH = (
     environments.update()
     .where(environments.c.id == sa.bindparam("touched"))
@@ -338,7 +351,7 @@ class Store(Database):
         changes: dict[str, Any] = {}
         if values.get("version") and not (environment.pinned and environment.current_version):
             changes["current_version"] = values["version"]
-        state = _state_after(connection, environment, str(values["state"]), changes)
+        state = _state_after(connection, environment.id, changes.get("current_version", environment.current_version))
         _touch(connection, environment.id, state=state, **changes)
 
     def _version_of(
@@ -482,15 +495,13 @@ def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:
     connection.execute(_TOUCH, {"touched": id, "updated_at": _now(), **changes})
 
 
-def _state_after(
-    connection: sa.Connection, environment: Environment, ended: str, changes: Mapping[str, Any]
-) -> EnvironmentState:
-    of_environment = sa.select(sa.func.count()).where(builds.c.environment_id == environment.id)
-    if connection.scalar(of_environment.where(builds.c.state.in_(UNDER_WAY))):
+def _state_after(connection: sa.Connection, environment_id: str, current_version: int | None) -> EnvironmentState:
+    """What a build leaves its environment in: a failure counts until a later build of its own ref and day succeeds."""
+    if connection.scalar(_UNDER_WAY_OF, {"environment_id": environment_id}):
         return "building"
-    if ended == "failed":
+    if connection.scalar(_NEWEST_OWN, {"environment_id": environment_id}) == "failed":
         return "failed"
-    return "ready" if changes.get("current_version") or environment.current_version else "empty"
+    return "ready" if current_version else "empty"
 
 
 def _next_turn(connection: sa.Connection, owner: str) -> int:

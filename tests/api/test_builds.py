@@ -139,6 +139,23 @@ def test_a_rebuild_of_another_ref_builds_that_one_this_once(service: Running) ->
     assert build["commit"] == before and build["version"] == 1
 
 
+def test_a_rebuild_of_another_ref_that_fails_says_why_and_the_environment_stays_ready(service: Running) -> None:
+    environment = service.built(name="another-ref-fails")
+    build = service.rebuilt(environment, ref="no-such-branch")
+    assert (build["state"], build["explanation"]["code"]) == ("failed", "ref-absent")
+    assert build["asked"] == {"ref": "no-such-branch", "as_of": None, "fresh": False}
+    assert service.get(f"/environments/{environment['id']}")["state"] == "ready"
+
+
+def test_a_rebuild_of_the_environments_own_ref_by_its_name_is_one_of_the_environment(service: Running) -> None:
+    environment = service.built(name="own-ref-by-name", ref="main")
+    service.engine.gate.clear()
+    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    again = service.post(f"/environments/{environment['id']}/builds", {"fresh": True, "ref": "main"}, status=200)
+    service.engine.gate.set()
+    assert again["id"] == build["id"] and service.ended(build["id"])["state"] == "succeeded"
+
+
 def test_a_build_that_runs_is_cancelled_and_the_current_version_stays(service: Running) -> None:
     environment = service.built(name="cancel-running")
     service.engine.gate.clear()

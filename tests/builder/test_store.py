@@ -308,6 +308,34 @@ def test_a_cancelled_first_build_leaves_an_empty_environment(store: Store) -> No
     assert store.environment(made.id).state == "empty"
 
 
+def ended(store: Store, of: Environment, asked: Asked, result: Outcome | None) -> str:
+    """The environment's state after a build that came to this, or was cancelled."""
+    build, _ = store.start_build(of.id, "asked", "", asked)
+    store.cancel(build.id) if result is None else store.conclude(build.id, result)
+    return store.environment(of.id).state
+
+
+@pytest.mark.parametrize("asked", [Asked(ref="other"), Asked(as_of="2021-06-01"), Asked(ref="other", fresh=True)])
+def test_a_build_of_another_ref_or_day_that_fails_leaves_an_environment_as_it_was(store: Store, asked: Asked) -> None:
+    made = environment(store)
+    assert ended(store, made, asked, FAILED) == "empty"
+    assert ended(store, made, Asked(), outcome()) == "ready"
+    assert ended(store, made, asked, FAILED) == "ready"
+    assert ended(store, made, Asked(fresh=True), FAILED) == "failed"
+    assert ended(store, made, asked, FAILED) == "failed"
+
+
+@pytest.mark.parametrize(("asked", "result"), [(Asked(ref="other"), outcome()), (Asked(), None)])
+def test_an_environment_that_failed_stays_so_until_a_build_of_its_own_ref_succeeds(
+    store: Store, asked: Asked, result: Outcome | None
+) -> None:
+    made = environment(store)
+    assert ended(store, made, Asked(), outcome()) == "ready"
+    assert ended(store, made, Asked(), FAILED) == "failed"
+    assert ended(store, made, asked, result) == "failed"
+    assert ended(store, made, Asked(), outcome()) == "ready"
+
+
 def test_builds_that_ended_are_counted_by_day_state_and_kind_of_failure(store: Store) -> None:
     made = environment(store)
     for result in (outcome(), FAILED, FAILED):
