@@ -26,12 +26,14 @@ from builder.documents import (
 from builder.failures import Blame, Explanation
 from builder.failures.served import RecordAbsent, ServiceUnreachable
 from builder.formats import Format
+from builder.records import BuildState
 from detectors.failures import BuildError
 
 RETRIES = 60
 """Times that a stream which broke off, or was refused, is taken up again, a second apart, before it is given up."""
 
 Document = TypeVar("Document", bound=BaseModel)
+Listed = TypeVar("Listed")
 
 
 class ServiceProblem(Exception):
@@ -84,13 +86,7 @@ class Client:
 
     def environments(self, search: str = "") -> Iterator[Environment]:
         """All of them, the newest first."""
-        cursor: dict[str, str] = {}
-        while True:
-            page = self._ask(documents.Environments, "GET", "/environments", params={"search": search, **cursor})
-            yield from page.items
-            if page.next is None:
-                return
-            cursor = {"cursor": page.next}
+        return self._list(documents.Environments, "/environments", search=search)
 
     def image(self, environment_id: str) -> CurrentImage:
         """What a launcher should use now."""
@@ -107,9 +103,12 @@ class Client:
     def build(self, id: str) -> Build:
         return self._ask(Build, "GET", f"/builds/{id}")
 
+    def builds(self, environment_id: str, state: BuildState) -> Iterator[Build]:
+        """All that are in this state, the newest first."""
+        return self._list(documents.Builds, f"/environments/{environment_id}/builds", state=state)
+
     def newest_build(self, environment_id: str) -> Build | None:
-        page = self._ask(documents.Builds, "GET", f"/environments/{environment_id}/builds", params={"limit": "1"})
-        return page.items[0] if page.items else None
+        return next(self._list(documents.Builds, f"/environments/{environment_id}/builds", limit="1"), None)
 
     def cancel(self, build_id: str) -> Build:
         return self._ask(Build, "POST", f"/builds/{build_id}/cancel")
@@ -147,13 +146,7 @@ class Client:
 
     def versions(self, environment_id: str) -> Iterator[Version]:
         """All of them, the newest first."""
-        cursor: dict[str, str] = {}
-        while True:
-            page = self._ask(documents.Versions, "GET", f"/environments/{environment_id}/versions", params=cursor)
-            yield from page.items
-            if page.next is None:
-                return
-            cursor = {"cursor": page.next}
+        return self._list(documents.Versions, f"/environments/{environment_id}/versions")
 
     def lock(self, environment_id: str, number: int, format: Format = "json") -> str:
         """A version's lock as another tool reads it."""
@@ -174,6 +167,14 @@ class Client:
         """Roll back, or forward, to a version."""
         return self._ask(Environment, "POST", f"/environments/{environment_id}/versions/{number}/use")
 
+    def pin(self, environment_id: str, number: int) -> Environment:
+        """Let a version be the one in use, whatever is built."""
+        return self._ask(Environment, "PUT", f"/environments/{environment_id}/pin/{number}")
+
+    def unpin(self, environment_id: str) -> Environment:
+        """Let what the next build comes to be the one in use again."""
+        return self._ask(Environment, "DELETE", f"/environments/{environment_id}/pin")
+
     def _stream(self, build_id: str, after: int) -> Iterator[Event]:
         headers = {"Last-Event-ID": str(after)} if after else {}
         timeout = httpx2.Timeout(30, read=60)
@@ -189,6 +190,15 @@ class Client:
                 elif not line and "id" in fields:
                     yield Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
                     fields = {}
+
+    def _list(self, kind: type[documents.Listed[Listed]], path: str, **given: str) -> Iterator[Listed]:
+        """What is on this page of a list, and on those after it."""
+        while True:
+            page = self._ask(kind, "GET", path, params=given)
+            yield from page.items
+            if page.next is None:
+                return
+            given["cursor"] = page.next
 
     def _ask(self, kind: type[Document], method: str, path: str, **rest: Any) -> Document:
         return kind.model_validate_json(self._send(method, path, **rest).content)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from builder.records import BuildState, EnvironmentState, Reason
+from builder.records import BuildState, EnvironmentState, Reason, Record
 from builder.settings import OWNER
 
 ID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -117,8 +117,8 @@ class Environment(Shown):
     subdir: str = Field(examples=[""])
     options: Choices
     state: EnvironmentState = Field(
-        description="`building` while a build is under way, `failed` when the newest of its own ref and `as_of` failed, "
-        "`empty` without an image.",
+        description="`building` while a build is under way, `failed` when the newest of its own ref and `as_of` "
+        "failed, `empty` without an image.",
         examples=["ready"],
     )
     current_version: int | None = Field(examples=[2])
@@ -208,19 +208,21 @@ class CurrentImage(BaseModel):
     image_id: str = Field(examples=["sha256:" + EXAMPLE_KEY])
 
 
-class Environments(Shown):
-    items: list[Environment]
+class Listed(Shown, Generic[Record]):
+    items: list[Record]
     next: str | None
 
 
-class Builds(Shown):
-    items: list[Build]
-    next: str | None
+class Environments(Listed[Environment]):
+    pass
 
 
-class Versions(Shown):
-    items: list[Version]
-    next: str | None
+class Builds(Listed[Build]):
+    pass
+
+
+class Versions(Listed[Version]):
+    pass
 
 
 class Package(Shown):

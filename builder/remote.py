@@ -95,7 +95,7 @@ def rebuild(
 @json_option
 @click.pass_context
 def status(context: click.Context, name: str | None, as_json: bool) -> None:
-    """How the environment NAME is, and why its newest build failed where it did; or how all of them are."""
+    """How the environment NAME is, and why it failed where it did; or how all of them are."""
     from builder.tables import columns
 
     with _client(context, as_json) as client:
@@ -105,9 +105,10 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
             return
         for line in columns(_row(client, environment) for environment in found):
             click.echo(line)
-        newest = client.newest_build(found[0].id) if name and found[0].state == "failed" else None
-        if newest and newest.explanation:
-            _explain(newest)
+        failed = client.builds(found[0].id, "failed") if name and found[0].state == "failed" else ()
+        # A failure of another ref or day is none of the environment.
+        if why := next((build for build in failed if not (build.asked.ref or build.asked.as_of)), None):
+            _explain(why)
 
 
 @remote.command()
@@ -206,11 +207,60 @@ def diff(context: click.Context, name: str, before: int, after: int | None, as_j
 def use(context: click.Context, name: str, number: int, as_json: bool) -> None:
     """Let VERSION be the one in use of the environment NAME, until a build succeeds."""
     with _client(context, as_json) as client:
-        environment = client.use(client.named(name).id, number)
+        _print_in_use(client, client.use(client.named(name).id, number), as_json)
+
+
+@remote.command()
+@click.argument("name")
+@click.argument("number", metavar="[VERSION]", type=NUMBER, required=False)
+@json_option
+@click.pass_context
+def pin(context: click.Context, name: str, number: int | None, as_json: bool) -> None:
+    """Let VERSION, or the one in use, be the one in use of the environment NAME, whatever is built."""
+    with _client(context, as_json) as client:
+        _print_in_use(client, client.pin(*_version(client, name, number)), as_json)
+
+
+@remote.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def unpin(context: click.Context, name: str, as_json: bool) -> None:
+    """Let what the next build of the environment NAME comes to be the one in use again."""
+    with _client(context, as_json) as client:
+        _print_in_use(client, client.unpin(client.named(name).id), as_json)
+
+
+@remote.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def cancel(context: click.Context, name: str, as_json: bool) -> None:
+    """End the builds of the environment NAME that are under way; one that runs ends within seconds."""
+    with _client(context, as_json) as client:
+        environment = client.named(name)
+        # In this order: none is missed that begins to run meanwhile, and none that waits begins.
+        found = [build.id for state in ("queued", "running") for build in client.builds(environment.id, state)]
+        cancelled = [client.cancel(id) for id in dict.fromkeys(found)]
         if as_json:
-            emit(environment.model_dump(mode="json"))
-        else:
-            click.echo(client.image(environment.id).reference)
+            emit({"builds": [build.model_dump(mode="json") for build in cancelled]})
+            return
+        for build in cancelled:
+            click.echo(build.id)
+        if not cancelled:
+            note(f"No build of {name} is under way.")
+
+
+@remote.command()
+@click.argument("name")
+@json_option
+@click.pass_context
+def delete(context: click.Context, name: str, as_json: bool) -> None:
+    """Delete the environment NAME, with its builds and versions. Images stay, for `launchyard prune`."""
+    with _client(context, as_json) as client:
+        client.delete(client.named(name).id)
+        if as_json:
+            emit({"deleted": name})
 
 
 @remote.command()
@@ -289,9 +339,17 @@ def _absolute(repository: str) -> str:
     return str(path.resolve()) if path.is_dir() else repository
 
 
+def _print_in_use(client: Client, environment: Environment, as_json: bool) -> None:
+    if as_json:
+        emit(environment.model_dump(mode="json"))
+    elif environment.current_version:
+        click.echo(client.image(environment.id).reference)
+
+
 def _row(client: Client, environment: Environment) -> tuple[str, ...]:
     image = client.image(environment.id).reference if environment.current_version else "no image yet"
-    return (environment.name, environment.state, f"v{environment.current_version or 0}", image, environment.repository)
+    version = f"v{environment.current_version or 0}{', pinned' if environment.pinned else ''}"
+    return (environment.name, environment.state, version, image, environment.repository)
 
 
 def _follow_or_print(context: click.Context, client: Client, build: Build, wait: bool, as_json: bool) -> None:

@@ -206,9 +206,51 @@ def test_remote_rebuild_that_fails_explains_it_with_the_repositorys_exit_code(se
     assert shown["environments"][0]["state"] == "failed"
 
 
+def test_remote_status_says_why_the_environments_own_ref_failed_and_not_another(service: Running, address: str) -> None:
+    environment = service.built(name="two-failures")
+    service.push("no-such-package\n")
+    service.rebuilt(environment)
+    service.push("six\n")
+    assert command(address, "rebuild", "two-failures", "--ref", "nowhere", "--wait").exit_code == 65
+    status = command(address, "status", "two-failures")
+    assert "no-such-package" in status.stderr and "nowhere" not in status.stderr
+
+
+def test_remote_pin_keeps_the_version_in_use_until_unpin(service: Running, address: str) -> None:
+    service.built(name="pinned-by-command")
+    pinned = command(address, "pin", "pinned-by-command")
+    assert service.engine.inspect(pinned.stdout.strip())
+    assert "v1, pinned" in command(address, "status", "pinned-by-command").stdout
+    assert json.loads(command(address, "unpin", "pinned-by-command", "--json").stdout)["pinned"] is False
+    assert json.loads(command(address, "pin", "pinned-by-command", "v1", "--json").stdout)["pinned"] is True
+    assert command(address, "unpin", "pinned-by-command").stdout == pinned.stdout
+
+
+def test_remote_cancel_ends_all_builds_under_way(service: Running, address: str) -> None:
+    environment = service.built(name="cancelled-by-command")
+    service.engine.gate.clear()
+    path = f"/environments/{environment['id']}/builds"
+    asked = [service.post(path, {"fresh": True, "ref": ref}) for ref in (None, "main")]
+    result = command(address, "cancel", "cancelled-by-command")
+    assert (result.exit_code, set(result.stdout.split())) == (0, {build["id"] for build in asked})
+    assert {service.ended(build["id"])["state"] for build in asked} == {"cancelled"}
+    again = command(address, "cancel", "cancelled-by-command")
+    assert (again.exit_code, again.stdout) == (0, "") and "No build" in again.stderr
+    assert json.loads(command(address, "cancel", "cancelled-by-command", "--json").stdout) == {"builds": []}
+
+
+def test_remote_delete_forgets_an_environment(service: Running, address: str) -> None:
+    service.built(name="deleted-by-command")
+    result = command(address, "delete", "deleted-by-command", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"deleted": "deleted-by-command"})
+    assert service.get("/environments?search=deleted-by-command")["items"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (("cancel", "nowhere"), 2, "There is no such environment"),
+        (("pin", "nowhere", "v"), 2, "no version, such as 3 or v3"),
         (("rebuild", "nowhere"), 2, "There is no such environment"),
         (("create", "https://example.org/a/b"), 65, "not allowed"),
         (("create", "https://git.example/a/b", "--name", "a/b"), 2, "name"),
