@@ -129,6 +129,9 @@ class Difference:
         return asdict(self)
 
 
+Revisions = frozenset[int] | None
+"""Those on top of which a change is wanted; None for any."""
+
 EnvironmentState = Literal["building", "ready", "failed", "empty"]
 BuildState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Reason = Literal["created", "asked", "pushed", "base changed", "as-of"]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what `plan` needs nothing of, and would take a tenth of its
         Inventory,
         Page,
         Provenance,
+        Revisions,
         Space,
         Version,
         VersionPart,
@@ -228,15 +229,15 @@ class Service:
     ) -> Page[Environment]:
         return self._store.environments(search=search, state=state, after=after, limit=limit)
 
-    def change(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
+    def change(self, id: str, changes: Mapping[str, Any], revisions: Revisions = None) -> Environment:
         """Change name, ref, subdir, or members of options; what is built by them is the next build."""
         now = self._store.environment(id)
         self._checked(now.repository, changes.get("ref", now.ref), replace(now.options, **changes.get("options", {})))
-        return self._store.change_environment(id, changes, revision)
+        return self._store.change_environment(id, changes, revisions)
 
-    def delete(self, id: str, revision: int | None = None) -> None:
+    def delete(self, id: str, revisions: Revisions = None) -> None:
         """Forget an environment and end its builds. Its images stay in the engine, for `prune`."""
-        for build_id in self._store.delete_environment(id, revision):
+        for build_id in self._store.delete_environment(id, revisions):
             self._journal.forget(build_id)
 
     def image(self, id: str) -> tuple[Environment, Version]:
@@ -344,17 +345,17 @@ class Service:
         old, new = (self._store.version(environment_id, number, "inventory") for number in (before, after))
         return difference(old.inventory, new.inventory)
 
-    def roll_back(self, environment_id: str, number: int, revision: int | None = None) -> Environment:
+    def roll_back(self, environment_id: str, number: int, revisions: Revisions = None) -> Environment:
         """Let a version be the current one, until a build succeeds: then it is what that came to, new or not."""
-        return self._store.use_version(environment_id, number, revision=revision)
+        return self._store.use_version(environment_id, number, revisions=revisions)
 
-    def pin(self, environment_id: str, number: int, revision: int | None = None) -> Environment:
+    def pin(self, environment_id: str, number: int, revisions: Revisions = None) -> Environment:
         """Let a version be the current one, whatever is built."""
-        return self._store.use_version(environment_id, number, pinned=True, revision=revision)
+        return self._store.use_version(environment_id, number, pinned=True, revisions=revisions)
 
-    def unpin(self, environment_id: str, revision: int | None = None) -> Environment:
+    def unpin(self, environment_id: str, revisions: Revisions = None) -> Environment:
         """Let what the next build comes to be the current one again."""
-        return self._store.change_environment(environment_id, {"pinned": False}, revision)
+        return self._store.change_environment(environment_id, {"pinned": False}, revisions)
 
     # How
 

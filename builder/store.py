@@ -33,6 +33,7 @@ from builder.records import (
     Page,
     Provenance,
     Reason,
+    Revisions,
     StepTime,
     Version,
     VersionPart,
@@ -177,24 +178,24 @@ class Store(Database):
         rows, following = self.page(_environments(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_environment, rows)), following)
 
-    def change_environment(self, id: str, changes: Mapping[str, Any], revision: int | None = None) -> Environment:
+    def change_environment(self, id: str, changes: Mapping[str, Any], revisions: Revisions = None) -> Environment:
         """Change columns; of `options`, the members that are given.
 
-        Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
+        Raises BuildError(RevisionStale) where it is at none of `revisions`, and NameTaken.
         """
         try:
             with self.writing() as connection:
-                found = self._at_revision(connection, id, revision)
+                found = self._at_revision(connection, id, revisions)
                 options = asdict(replace(found.options, **changes.get("options", {})))
                 _touch(connection, id, **{**changes, "options": options})
         except IntegrityError:
             raise BuildError(NameTaken(str(changes.get("name", found.name)))) from None
         return self.environment(id)
 
-    def delete_environment(self, id: str, revision: int | None = None) -> tuple[str, ...]:
+    def delete_environment(self, id: str, revisions: Revisions = None) -> tuple[str, ...]:
         """Forget it with its versions and builds; the ids of these."""
         with self.writing() as connection:
-            self._at_revision(connection, id, revision)
+            self._at_revision(connection, id, revisions)
             gone = tuple(connection.scalars(sa.select(builds.c.id).where(builds.c.environment_id == id)))
             for table in (versions, builds):
                 connection.execute(table.delete().where(table.c.environment_id == id))
@@ -407,14 +408,14 @@ class Store(Database):
             return self._version(connection, environment_id, number, *parts)
 
     def use_version(
-        self, environment_id: str, number: int, *, pinned: bool | None = None, revision: int | None = None
+        self, environment_id: str, number: int, *, pinned: bool | None = None, revisions: Revisions = None
     ) -> Environment:
         """Let a version be the current one, and stay it while it is pinned; None leaves that as it is.
 
-        Raises BuildError(RevisionStale) where the environment is not at `revision`.
+        Raises BuildError(RevisionStale) where the environment is at none of `revisions`.
         """
         with self.writing() as connection:
-            self._at_revision(connection, environment_id, revision)
+            self._at_revision(connection, environment_id, revisions)
             self._version(connection, environment_id, number)
             _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
         return self.environment(environment_id)
@@ -469,9 +470,9 @@ class Store(Database):
 
     # How
 
-    def _at_revision(self, connection: sa.Connection, id: str, revision: int | None) -> Environment:
+    def _at_revision(self, connection: sa.Connection, id: str, revisions: Revisions) -> Environment:
         found = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", id))
-        if revision is not None and found.revision != revision:
+        if revisions is not None and found.revision not in revisions:
             raise BuildError(RevisionStale(found.name))
         return found
 

@@ -18,7 +18,7 @@ from builder.failures.served import (
     NoVersionYet,
     ResourcesAbsent,
 )
-from builder.records import Environment, Page, Space
+from builder.records import Environment, Page, Revisions, Space
 from builder.service import Builder, BuildError, NewEnvironment, Service, Settings
 from launcher.frontends import PRESETS, check_command, command_of
 from launcher.keeper import Keeper
@@ -134,7 +134,7 @@ class Launchers:
         return self._store.launchers_of(environment_id)
 
     def change(
-        self, id: str, changes: Mapping[str, Any], secrets: Mapping[str, str | None], revision: int | None = None
+        self, id: str, changes: Mapping[str, Any], secrets: Mapping[str, str | None], revisions: Revisions = None
     ) -> Launcher:
         """Change name, version, command, resources, variables or idle limit; the next session follows it.
 
@@ -151,14 +151,14 @@ class Launchers:
         )  # fmt: skip
         if wanted.version and wanted.environment_id:
             self._builder.version(wanted.environment_id, wanted.version)
-        return self._store.change_launcher(id, changes, secrets, revision)
+        return self._store.change_launcher(id, changes, secrets, revisions)
 
-    def delete(self, id: str, revision: int | None = None) -> None:
+    def delete(self, id: str, revisions: Revisions = None) -> None:
         """Forget a launcher and end its sessions; their work directories go with it, and its environment.
 
         An environment that another launcher has as well stays.
         """
-        gone = self._store.delete_launcher(id, revision)
+        gone = self._store.delete_launcher(id, revisions)
         if gone.environment_id and not self._store.launchers_of(gone.environment_id):
             self._builder.delete(gone.environment_id)
         self.keeper.wake()

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from builder.database import Database, only_row, paged
 from builder.failures.served import NameTaken, RevisionStale, SessionsFull
 from builder.ids import new_id
-from builder.records import Page
+from builder.records import Page, Revisions
 from builder.service import BuildError
 from launcher.records import LIVE, Launcher, Session, SessionState
 from launcher.schema import SCHEMA, installation, launchers, sessions
@@ -114,15 +114,15 @@ class LauncherStore:
             return dict(connection.scalar(sa.select(launchers.c.secrets).where(launchers.c.id == launcher_id)) or {})
 
     def change_launcher(
-        self, id: str, changes: Mapping[str, Any], secrets: Mapping[str, str | None], revision: int | None = None
+        self, id: str, changes: Mapping[str, Any], secrets: Mapping[str, str | None], revisions: Revisions = None
     ) -> Launcher:
         """Change columns; `secrets` are added to those there are, None takes one away.
 
-        Raises BuildError(RevisionStale) where it is not at `revision`, and NameTaken.
+        Raises BuildError(RevisionStale) where it is at none of `revisions`, and NameTaken.
         """
         try:
             with self._database.writing() as connection:
-                found = _at_revision(connection, id, revision)
+                found = _at_revision(connection, id, revisions)
                 kept = {name: value for name, value in {**found["secrets"], **secrets}.items() if value is not None}
                 connection.execute(
                     launchers.update()
@@ -133,10 +133,10 @@ class LauncherStore:
             raise BuildError(NameTaken(str(changes.get("name", "")), "launcher")) from None
         return self.launcher(id)
 
-    def delete_launcher(self, id: str, revision: int | None = None) -> Launcher:
+    def delete_launcher(self, id: str, revisions: Revisions = None) -> Launcher:
         """Give its name free and let its sessions end; `forget` does the rest once they are gone."""
         with self._database.writing() as connection:
-            found = _at_revision(connection, id, revision)
+            found = _at_revision(connection, id, revisions)
             connection.execute(
                 launchers.update().where(launchers.c.id == id).values(name=f"~{id}", deleting=True, secrets={})
             )
@@ -249,9 +249,9 @@ def _row_of_launcher(connection: sa.Connection, id: str, *, lock: bool = False) 
     return only_row(connection, query, "launcher", id, lock=lock)
 
 
-def _at_revision(connection: sa.Connection, id: str, revision: int | None) -> sa.RowMapping:
+def _at_revision(connection: sa.Connection, id: str, revisions: Revisions) -> sa.RowMapping:
     found = _row_of_launcher(connection, id, lock=True)
-    if revision is not None and found["revision"] != revision:
+    if revisions is not None and found["revision"] not in revisions:
         raise BuildError(RevisionStale(found["name"]))
     return found
 

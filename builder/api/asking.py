@@ -15,10 +15,9 @@ from pydantic import BaseModel
 
 from builder import documents
 from builder.api.stream import Streams
-from builder.failures.served import RevisionStale
 from builder.formats import Exported
-from builder.records import Environment
-from builder.service import BuildError, Service
+from builder.records import Environment, Revisions
+from builder.service import Service
 
 EXAMPLE_TAG = '"7"'
 
@@ -90,7 +89,10 @@ IfNoneMatch = Annotated[
 ]
 IfMatch = Annotated[
     str | None,
-    Header(description="An environment's `ETag`: answers 412 where it no longer holds.", examples=[EXAMPLE_TAG]),
+    Header(
+        description="The `ETag` that was seen, or several, or `*`: answers 412 where none holds any longer.",
+        examples=[EXAMPLE_TAG],
+    ),
 ]
 
 
@@ -132,7 +134,9 @@ def answer_file(file: Exported, if_none_match: str | None) -> Response:
 
 def has(if_none_match: str | None, etag: str) -> bool:
     """Whether the asker has what is asked for already."""
-    return if_none_match is not None and etag in re.findall(r'"[^"]*"', if_none_match)
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or etag in re.findall(r'"[^"]*"', if_none_match)
 
 
 def _digest(body: bytes) -> str:
@@ -151,11 +155,8 @@ def answer_environment(environment: Environment, if_none_match: str | None = Non
     return answer(documents.Environment.model_validate(environment), if_none_match, str(environment.revision))
 
 
-def revision_of(if_match: str | None) -> int | None:
-    """The revision that `If-Match` names; None for any. Raises BuildError(RevisionStale) for what names none."""
+def revisions_of(if_match: str | None) -> Revisions:
+    """The revisions that `If-Match` names; a weak tag names none (RFC 9110, 13.1.1)."""
     if if_match is None or if_match.strip() == "*":
         return None
-    found = re.fullmatch(r'\s*"(\d{1,9})"\s*', if_match)
-    if not found:
-        raise BuildError(RevisionStale("The environment"))
-    return int(found[1])
+    return frozenset(map(int, re.findall(r'(?:^|,)\s*"(\d{1,9})"', if_match)))

@@ -24,7 +24,7 @@ from builder.api.asking import (
     apart,
     location,
     reads,
-    revision_of,
+    revisions_of,
 )
 from builder.records import Choices, Environment, EnvironmentState
 from builder.service import NewEnvironment
@@ -97,14 +97,14 @@ async def change(
     if "options" in changes:
         whole = asdict(choices_of(wanted.options))
         changes["options"] = {name: whole[name] for name in wanted.options.model_fields_set}
-    changed = await apart(RESOLVING, service.change, environment_id, changes, revision_of(if_match))
+    changed = await apart(RESOLVING, service.change, environment_id, changes, revisions_of(if_match))
     return answer_environment(changed)
 
 
 @router.delete("/{environment_id}", status_code=204, summary="Delete, with its builds and versions")
 def delete(environment_id: Id, service: TheService, if_match: IfMatch = None) -> None:
     """What it builds at this moment is ended. Images stay in the engine; `launchyard prune` removes them."""
-    service.delete(environment_id, revision_of(if_match))
+    service.delete(environment_id, revisions_of(if_match))
 
 
 @router.get(

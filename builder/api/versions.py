@@ -22,7 +22,7 @@ from builder.api.asking import (
     answer_environment,
     answer_file,
     reads,
-    revision_of,
+    revisions_of,
 )
 from builder.formats import Format
 from builder.records import Package
@@ -164,19 +164,19 @@ def provenance(environment_id: Id, number: Number, service: TheService, if_none_
 def use(environment_id: Id, number: Number, service: TheService, if_match: IfMatch = None) -> Response:
     """This version is the current one until a build succeeds: then it is the one that the build came to, although it
     may be one that there was. To keep it whatever is built, pin it."""
-    return answer_environment(service.roll_back(environment_id, number, revision_of(if_match)))
+    return answer_environment(service.roll_back(environment_id, number, revisions_of(if_match)))
 
 
 @router.put("/pin/{number}", response_model=documents.Environment, responses=CHANGED, summary="Pin")
 def pin(environment_id: Id, number: Number, service: TheService, if_match: IfMatch = None) -> Response:
     """This version is the current one, whatever is built."""
-    return answer_environment(service.pin(environment_id, number, revision_of(if_match)))
+    return answer_environment(service.pin(environment_id, number, revisions_of(if_match)))
 
 
 @router.delete("/pin", response_model=documents.Environment, responses=CHANGED, summary="Unpin")
 def unpin(environment_id: Id, service: TheService, if_match: IfMatch = None) -> Response:
     """What the next build comes to is the current one again."""
-    return answer_environment(service.unpin(environment_id, revision_of(if_match)))
+    return answer_environment(service.unpin(environment_id, revisions_of(if_match)))
 
 
 def _package(package: Package) -> documents.Package:

@@ -15,7 +15,7 @@ from builder.api.asking import (
     IfNoneMatch,
     Limit,
     answer,
-    revision_of,
+    revisions_of,
     within,
 )
 from builder.api.environments import environment_of
@@ -78,14 +78,14 @@ def change(
     """Members that are left out stay as they are. The next session follows it."""
     changes: dict[str, Any] = {name: getattr(wanted, name) for name in wanted.model_fields_set - {"secrets"}}
     changes |= {name: tuple(changes[name]) for name in ("command", "data") if name in changes}
-    changed = service.change(launcher_id, changes, wanted.secrets, revision_of(if_match))
+    changed = service.change(launcher_id, changes, wanted.secrets, revisions_of(if_match))
     return answer(documents.Launcher.model_validate(changed), None, str(changed.revision))
 
 
 @router.delete("/{launcher_id}", status_code=204, summary="Delete, with its sessions and work directories")
 def delete(launcher_id: Id, service: TheLaunchers, if_match: IfMatch = None) -> None:
     """Its environment goes with it, unless another launcher has the same."""
-    service.delete(launcher_id, revision_of(if_match))
+    service.delete(launcher_id, revisions_of(if_match))
 
 
 @router.post(

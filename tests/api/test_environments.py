@@ -84,6 +84,23 @@ def test_a_change_on_top_of_somebody_elses_is_refused(service: Running) -> None:
     assert service.get(f"/environments/{environment['id']}")["ref"] == "main"
 
 
+@pytest.mark.parametrize(
+    ("if_match", "status"),
+    [
+        ("SEEN", 200), ('"1000", SEEN', 200), ('SEEN,"1000"', 200), ('"a,b" , SEEN', 200), ("*", 200),
+        ("W/SEEN", 412), ('"1000", W/SEEN', 412), ('"1000"', 412), ("7", 412), ("", 412), ('"SEEN', 412),
+    ],
+)  # fmt: skip
+def test_a_change_happens_where_one_of_the_tags_of_if_match_is_the_environments(
+    service: Running, if_match: str, status: int
+) -> None:
+    environment = service.create()
+    service.ended(environment["build"]["id"])
+    path = f"/api/v1/environments/{environment['id']}"
+    tags = if_match.replace("SEEN", service.http.get(path).headers["etag"])
+    assert service.http.patch(path, json={"ref": "main"}, headers={"If-Match": tags}).status_code == status
+
+
 def test_a_change_of_options_is_what_the_next_build_follows(service: Running) -> None:
     environment = service.built(name="options")
     answer = service.http.patch(f"/api/v1/environments/{environment['id']}", json={"options": {"python": "3.12"}})
