@@ -186,8 +186,8 @@ class Store(Database):
         try:
             with self.writing() as connection:
                 found = self._at_revision(connection, id, revisions)
-                options = asdict(replace(found.options, **changes.get("options", {})))
-                _touch(connection, id, **{**changes, "options": options})
+                options = replace(found.options, **changes.get("options", {}))
+                _change(connection, found, **{**changes, "options": options})
         except IntegrityError:
             raise BuildError(NameTaken(str(changes.get("name", found.name)))) from None
         return self.environment(id)
@@ -415,9 +415,9 @@ class Store(Database):
         Raises BuildError(RevisionStale) where the environment is at none of `revisions`.
         """
         with self.writing() as connection:
-            self._at_revision(connection, environment_id, revisions)
+            found = self._at_revision(connection, environment_id, revisions)
             self._version(connection, environment_id, number)
-            _touch(connection, environment_id, current_version=number, **({} if pinned is None else {"pinned": pinned}))
+            _change(connection, found, current_version=number, **({} if pinned is None else {"pinned": pinned}))
         return self.environment(environment_id)
 
     def references_in_use(self) -> frozenset[str]:
@@ -490,6 +490,13 @@ def _held(connection: sa.Connection, build_id: str) -> tuple[Environment, Build]
     environment = connection.execute(own).mappings().first()
     build = connection.execute(sa.select(builds).where(builds.c.id == build_id).with_for_update()).mappings().first()
     return (_environment(environment), _build(build)) if environment and build else None
+
+
+def _change(connection: sa.Connection, found: Environment, **changes: Any) -> None:
+    """Write what is to be different; where nothing is, it keeps its revision."""
+    wanted = replace(found, **changes)
+    if wanted != found:
+        _touch(connection, found.id, **{**changes, "options": asdict(wanted.options)})
 
 
 def _touch(connection: sa.Connection, id: str, **changes: Any) -> None:

@@ -124,11 +124,13 @@ class LauncherStore:
             with self._database.writing() as connection:
                 found = _at_revision(connection, id, revisions)
                 kept = {name: value for name, value in {**found["secrets"], **secrets}.items() if value is not None}
-                connection.execute(
-                    launchers.update()
-                    .where(launchers.c.id == id)
-                    .values(**changes, secrets=kept, revision=found["revision"] + 1, updated_at=_now())
-                )
+                wanted = {**found, **changes, "secrets": kept}
+                if kept != found["secrets"] or _launcher(wanted) != _launcher(found):
+                    connection.execute(
+                        launchers.update()
+                        .where(launchers.c.id == id)
+                        .values(**changes, secrets=kept, revision=found["revision"] + 1, updated_at=_now())
+                    )
         except IntegrityError:
             raise BuildError(NameTaken(str(changes.get("name", "")), "launcher")) from None
         return self.launcher(id)

@@ -84,6 +84,17 @@ def test_a_change_on_top_of_somebody_elses_is_refused(service: Running) -> None:
     assert service.get(f"/environments/{environment['id']}")["ref"] == "main"
 
 
+@pytest.mark.parametrize("change", [{}, {"ref": "main"}, {"options": {}}, {"options": {"groups": [], "python": None}}])
+def test_a_change_to_what_is_there_already_keeps_the_tag(service: Running, change: dict[str, object]) -> None:
+    environment = service.create(ref="main")
+    service.ended(environment["build"]["id"])
+    path = f"/api/v1/environments/{environment['id']}"
+    before = service.http.get(path)
+    after = service.http.patch(path, json=change)
+    assert (after.status_code, after.json(), after.headers["etag"]) == (200, before.json(), before.headers["etag"])
+    assert service.http.patch(path, json=change, headers={"If-Match": '"1000"'}).status_code == 412
+
+
 @pytest.mark.parametrize(
     ("if_match", "status"),
     [

@@ -201,10 +201,22 @@ def test_after_a_roll_back_a_rebuild_that_finds_nothing_new_brings_back_what_the
     assert service.get(f"/environments/{environment['id']}")["current_version"] == 2
 
 
+def test_a_version_that_is_in_use_already_keeps_the_tag(service: Running) -> None:
+    environment = service.built(name="in-use")
+    own = f"/api/v1/environments/{environment['id']}"
+    seen = service.http.get(own).headers["etag"]
+    assert service.http.post(f"{own}/versions/1/use").headers["etag"] == seen
+    assert service.http.delete(f"{own}/pin").headers["etag"] == seen
+    pinned = service.http.put(f"{own}/pin/1").headers["etag"]
+    assert service.http.put(f"{own}/pin/1").headers["etag"] == pinned != seen
+
+
 @pytest.mark.parametrize(("method", "path"), [("POST", "versions/1/use"), ("PUT", "pin/1"), ("DELETE", "pin")])
 def test_a_version_is_chosen_on_top_of_what_was_seen_only(service: Running, method: str, path: str) -> None:
-    environment = service.built(name=f"chosen-{method}")
+    environment = two_versions(service, f"chosen-{method}")
     own = f"/api/v1/environments/{environment['id']}"
+    if method == "DELETE":
+        service.http.put(f"{own}/pin/1")
     seen = service.http.get(own).headers["etag"]
     first = service.http.request(method, f"{own}/{path}", headers={"If-Match": seen})
     assert first.status_code == 200

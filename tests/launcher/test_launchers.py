@@ -158,6 +158,15 @@ def test_change_of_what_somebody_else_has_changed_is_refused(service: Launching)
     assert service.get(f"/launchers/{launcher['id']}")["idle_limit"] == 600
 
 
+def test_change_to_what_is_there_already_keeps_the_tag(service: Launching) -> None:
+    launcher = service.launcher(name="as-it-was", secrets={"TOKEN": "a"}, variables={"A": "1"})
+    address = f"/api/v1/launchers/{launcher['id']}"
+    tag = service.http.get(address).headers["etag"]
+    same = {"variables": {"A": "1"}, "secrets": {"TOKEN": "a", "ABSENT": None}, "command": []}
+    assert service.http.patch(address, json=same).headers["etag"] == tag
+    assert service.http.patch(address, json={"secrets": {"TOKEN": "b"}}).headers["etag"] != tag
+
+
 def test_deleted_launcher_leaves_no_session_no_work_and_no_environment(service: Launching) -> None:
     launcher = service.launcher(name="goes")
     session = service.launched(launcher)
