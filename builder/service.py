@@ -346,7 +346,10 @@ class Service:
         return difference(old.inventory, new.inventory)
 
     def roll_back(self, environment_id: str, number: int, revisions: Revisions = None) -> Environment:
-        """Let a version be the current one, until a build succeeds: then it is what that came to, new or not."""
+        """Let a version be the current one, until a build succeeds: then it is what that came to, new or not.
+
+        Raises BuildError(VersionPinned) where another one is to stay the current one.
+        """
         return self._store.use_version(environment_id, number, revisions=revisions)
 
     def pin(self, environment_id: str, number: int, revisions: Revisions = None) -> Environment:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from builder.database import Database, only_row, paged
-from builder.failures.served import NameTaken, RecordAbsent, RevisionStale
+from builder.failures.served import NameTaken, RecordAbsent, RevisionStale, VersionPinned
 from builder.ids import new_id
 from builder.locked import Lock
 from builder.records import (
@@ -408,16 +408,19 @@ class Store(Database):
             return self._version(connection, environment_id, number, *parts)
 
     def use_version(
-        self, environment_id: str, number: int, *, pinned: bool | None = None, revisions: Revisions = None
+        self, environment_id: str, number: int, *, pinned: bool = False, revisions: Revisions = None
     ) -> Environment:
-        """Let a version be the current one, and stay it while it is pinned; None leaves that as it is.
+        """Let a version be the current one, and stay it where it is `pinned`.
 
-        Raises BuildError(RevisionStale) where the environment is at none of `revisions`.
+        Raises BuildError: RevisionStale where the environment is at none of `revisions`, VersionPinned where another
+        version is to stay the current one.
         """
         with self.writing() as connection:
             found = self._at_revision(connection, environment_id, revisions)
             self._version(connection, environment_id, number)
-            _change(connection, found, current_version=number, **({} if pinned is None else {"pinned": pinned}))
+            if found.pinned and not pinned and found.current_version != number:
+                raise BuildError(VersionPinned(found.name, found.current_version or 0, number))
+            _change(connection, found, current_version=number, pinned=pinned or found.pinned)
         return self.environment(environment_id)
 
     def references_in_use(self) -> frozenset[str]:

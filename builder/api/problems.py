@@ -24,6 +24,7 @@ STATUS = {
     served.NoVersionYet: 404,
     served.KindAbsent: 404,
     served.NameTaken: 409,
+    served.VersionPinned: 409,
     served.RevisionStale: 412,
     served.RequestInvalid: 422,
     served.HostForeign: 403,

@@ -163,7 +163,8 @@ def provenance(environment_id: Id, number: Number, service: TheService, if_none_
 )
 def use(environment_id: Id, number: Number, service: TheService, if_match: IfMatch = None) -> Response:
     """This version is the current one until a build succeeds: then it is the one that the build came to, although it
-    may be one that there was. To keep it whatever is built, pin it."""
+    may be one that there was. To keep it whatever is built, pin it. 409 with the code `version-pinned` where another
+    is pinned."""
     return answer_environment(service.roll_back(environment_id, number, revisions_of(if_match)))
 
 

@@ -167,6 +167,14 @@ class DataAbsent(NamedTuple):
     existing: tuple[str, ...]
 
 
+class VersionPinned(NamedTuple):
+    """A version that is to stay the one in use, whatever is built; another was to be used until a build succeeds."""
+
+    environment: str
+    number: int
+    wanted: int
+
+
 class VersionGone(NamedTuple):
     """A version whose image somebody removed."""
 

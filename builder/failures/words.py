@@ -104,6 +104,7 @@ from builder.failures.served import (
     StateTaken,
     StateUnusable,
     VersionGone,
+    VersionPinned,
 )
 from builder.quantities import size_in_words
 from detectors import failures as detected
@@ -1357,6 +1358,17 @@ def _of_service(failure: object) -> Words | None:
                 f"{failure.name} has no image yet",
                 f"Its state is {failure.state}",
                 ("Wait for its first build to end, or read what that build says if it failed.",),
+                Blame.USAGE,
+            )
+        case VersionPinned():
+            name, wanted = failure.environment, failure.wanted
+            return (
+                f"{name} is pinned to v{failure.number}",
+                f"v{wanted} would be used until a build succeeds; what is pinned stays, whatever is built",
+                (
+                    f"Pin v{wanted} in its place: `launchyard remote pin {name} {wanted}`.",
+                    f"Or unpin it first: `launchyard remote unpin {name}`.",
+                ),
                 Blame.USAGE,
             )
         case KindAbsent():

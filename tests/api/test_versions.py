@@ -201,6 +201,18 @@ def test_after_a_roll_back_a_rebuild_that_finds_nothing_new_brings_back_what_the
     assert service.get(f"/environments/{environment['id']}")["current_version"] == 2
 
 
+def test_another_version_than_the_pinned_one_is_not_used_until_it_is_pinned_in_its_place(service: Running) -> None:
+    environment = two_versions(service, "use-while-pinned")
+    own = f"/api/v1/environments/{environment['id']}"
+    service.http.put(f"{own}/pin/2")
+    refused = service.http.post(f"{own}/versions/1/use")
+    assert (refused.status_code, refused.json()["code"]) == (409, "version-pinned")
+    assert "launchyard remote pin use-while-pinned 1" in refused.json()["fix"][0]
+    assert service.get(f"/environments/{environment['id']}")["current_version"] == 2
+    pinned = service.http.put(f"{own}/pin/1").json()
+    assert (pinned["current_version"], pinned["pinned"]) == (1, True)
+
+
 def test_a_version_that_is_in_use_already_keeps_the_tag(service: Running) -> None:
     environment = service.built(name="in-use")
     own = f"/api/v1/environments/{environment['id']}"
