@@ -145,9 +145,9 @@ class StepTime(Shown):
 class AskedFor(Shown):
     """What a build was to do differently from its environment's own way."""
 
-    ref: str | None = Field(examples=[None])
-    as_of: str | None = Field(examples=[None])
-    fresh: bool
+    ref: str | None = Field(default=None, examples=[None])
+    as_of: str | None = Field(default=None, examples=[None])
+    fresh: bool = False
 
 
 class Explanation(BaseModel):
@@ -168,7 +168,7 @@ class Build(Shown):
     state: BuildState = Field(examples=["succeeded"])
     reason: Reason = Field(examples=["asked"])
     asked_by: str
-    asked: AskedFor
+    asked: AskedFor = AskedFor()
     commit: str | None = Field(examples=[EXAMPLE_COMMIT])
     created_at: datetime
     started_at: datetime | None

@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from builder.failures import Blame, Explanation, explain
+from builder.failures.asked import Stopped
 from builder.transcript import printable
 from detectors.failures import BuildError
 from detectors.plan import Warned
@@ -38,7 +39,9 @@ class Commands(click.Group):
             try:
                 code = super().main(arguments, *rest, **{**extra, "standalone_mode": False})
             except (click.Abort, KeyboardInterrupt):
-                click.echo("Stopped.", err=True)
+                note("Stopped.")
+                if as_json:
+                    fail(explain(Stopped()), as_json)
                 code = STOPPED
             except click.ClickException as error:
                 code = _usage(error, as_json)

@@ -92,7 +92,9 @@ for command in builder_cli.COMMANDS:
 @build_options
 @json_option
 @click.pass_obj
-def run(installation: Installation, /, target: str, command: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+def run(
+    installation: Installation, /, target: str, command: tuple[str, ...], as_json: bool, **asked: Any
+) -> int | None:
     """Open a session of a repository, built if need be, or of an image, and print its address.
 
     Ctrl-C ends it, and its work directory goes with it unless it has a --name.
@@ -111,7 +113,7 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
     if asked["detach"]:
         _print_address(session, as_json)
         note(f"The session {session.name} runs; `launchyard stop {session.name}` ends it.")
-        return
+        return None
     try:
         _print_address(session, as_json)
         note("Ctrl-C ends the session.")
@@ -121,6 +123,10 @@ def run(installation: Installation, /, target: str, command: tuple[str, ...], as
         if now and now.exit_code:
             raise BuildError(ended(now, runtime))
         note("The session has ended.")
+        return None
+    except KeyboardInterrupt:  # how a session is meant to end: that is no failure, and standard output has its document
+        note("Stopped.")
+        return STOPPED
     finally:
         runtime.stop(session.name)
 

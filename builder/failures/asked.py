@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Stopped(NamedTuple):
+    """Whoever asked for it ended it."""
+
+
 class SettingsInvalid(NamedTuple):
     places: tuple[tuple[str, str], ...]
     """(setting, what is wrong with it)."""

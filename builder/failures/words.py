@@ -28,6 +28,7 @@ from builder.failures.asked import (
     RepositoryUnavailable,
     SettingsForeign,
     SettingsInvalid,
+    Stopped,
     TooLarge,
     TooManyFiles,
 )
@@ -1281,6 +1282,13 @@ def _of_image(failure: object) -> Words | None:
                 failure.detail,
                 ("Check that the registry is reachable and that `docker login` was done for it.",),
                 Blame.OUTSIDE,
+            )
+        case Stopped():
+            return (
+                "Stopped",
+                "It was ended before it was done, with Ctrl-C or SIGTERM",
+                ("Run it again. What a build service was asked for goes on there.",),
+                Blame.USAGE,
             )
         case SessionExists():
             return (

@@ -231,6 +231,16 @@ def test_exit_code_says_whose_turn_it_is(
     assert result.stderr.strip()
 
 
+def test_stopped_command_gives_one_json_document_that_says_so(
+    launchyard: Launchyard, six: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builder.build.plan", raising(KeyboardInterrupt()))
+    result = launchyard("plan", six, "--json")
+    assert result.exit_code == 130
+    error = json.loads(result.stdout)["error"]
+    assert (error["code"], set(error)) == ("stopped", {"code", "title", "seen", "fix", "blame"})
+
+
 # build
 
 
