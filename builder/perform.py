@@ -56,7 +56,7 @@ def perform(builder: Builder, order: Order, emit: Emit) -> Outcome:
         inventory, lock = builder.contents(built.reference)
         return Outcome(built, inventory, lock, builder.provenance(planned, order.request.options.subdir, built))
     except BuildError as error:
-        return Outcome(explanation=explain(error.failure).to_json())
+        return Outcome(explanation=explain(error.failure, to_command=False).to_json())
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, Any]:

@@ -46,7 +46,7 @@ log = logging.getLogger("launchyard")
 
 def problem(failure: object, status: int | None = None) -> JSONResponse:
     """A failure as an answer."""
-    return _answer(explain(failure), status or status_of(failure))
+    return _answer(explain(failure, to_command=False), status or status_of(failure))
 
 
 def status_of(failure: object) -> int:

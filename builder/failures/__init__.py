@@ -44,11 +44,14 @@ class Explanation:
         return {**asdict(self), "fix": list(self.fix), "blame": self.blame.value[0]}
 
 
-def explain(failure: object) -> Explanation:
-    """The words for a failure. One that has none here is a defect of Launchyard's own, and said to be."""
-    from builder.failures.words import words  # which knows every failure, and is needed when there is one
+def explain(failure: object, *, to_command: bool = True) -> Explanation:
+    """The words for a failure, to a command or to who asked the service over HTTP.
 
-    title, seen, fix, blame = words(failure)
+    One that has none here is a defect of Launchyard's own, and said to be.
+    """
+    from builder.failures.words import over_http, words  # which know every failure, and are needed when there is one
+
+    title, seen, fix, blame = words(failure) if to_command else over_http(words(failure))
     first = (re.sub(r"^Or (.)", lambda found: found[1].upper(), line) for line in fix[:1])
     advice = (*first, *fix[1:])
     return Explanation(

@@ -126,6 +126,31 @@ def words(failure: object) -> Words:
     )
 
 
+MEMBERS = {
+    "ref": "ref",
+    "subdir": "subdir",
+    "strategy": "options.strategy",
+    "python": "options.python",
+    "frontend": "options.frontend",
+    "as-of": "options.as_of",
+}
+"""Members of a request to the service, by the command line's options, which the words below speak of."""
+
+_OPTION = re.compile(rf"--({'|'.join(MEMBERS)})(?![\w-])")
+_ORIGIN = re.compile(rf"\boption {_OPTION.pattern}")
+
+
+def over_http(words: Words) -> Words:
+    """Words for who has asked the service, and not a command."""
+
+    def member(found: re.Match[str]) -> str:
+        return MEMBERS[found[1]]
+
+    title, seen, fix, blame = words
+    seen = _ORIGIN.sub(member, seen)  # the rest of it may be a log
+    return title, seen, tuple(_OPTION.sub(member, line) for line in fix), blame
+
+
 def _of_repository(failure: object) -> Words | None:
     match failure:
         case detected.NoEnvironment():
@@ -148,7 +173,7 @@ def _of_repository(failure: object) -> Words | None:
         case detected.DirectoryAbsent():
             return (
                 f"The repository has no directory {failure.path}",
-                f"--subdir {failure.path}",
+                failure.path,
                 ("Check --subdir: it is a path from the root of the repository.",),
                 Blame.REPOSITORY,
             )
@@ -1351,7 +1376,10 @@ def _of_service(failure: object) -> Words | None:
             return (
                 f"There is no such {failure.what}",
                 failure.id,
-                ("It may have been deleted; GET /api/v1/environments lists what there is.",),
+                (
+                    "It may have been deleted; `launchyard remote status` lists what there is, as does"
+                    " GET /api/v1/environments.",
+                ),
                 Blame.USAGE,
             )
         case NameTaken():

@@ -85,7 +85,7 @@ def refuse(failure: object, headers: Headers, status: int | None = None) -> Resp
     """A failure as a page for who reads pages, else as a problem."""
     if "text/html" not in headers.get("accept", ""):
         return problem(failure, status)
-    answer = render("failure.html.j2", failure=explain(failure), status=status or status_of(failure))
+    answer = render("failure.html.j2", failure=explain(failure, to_command=False), status=status or status_of(failure))
     answer.headers.update(HEADERS)
     return answer
 

@@ -53,7 +53,9 @@ def plan(form: Form, builder: TheBuilder) -> Response:
         found = builder.preview(code)
         refs = builder.refs(code.repository)
     except BuildError as error:
-        return render("parts/plan.html.j2", plan=None, failure=explain(error.failure), refs=(), given=form)
+        return render(
+            "parts/plan.html.j2", plan=None, failure=explain(error.failure, to_command=False), refs=(), given=form
+        )
     return render("parts/plan.html.j2", plan=found, failure=None, refs=refs, given=form)
 
 

@@ -65,7 +65,7 @@ TheLaunchers = Annotated[Launchers, Depends(_launchers)]
 
 def failed(error: BuildError, template: str, status: int = 422, **values: Any) -> Response:
     """A page again, with why what was asked of it cannot be."""
-    return render(template, status, failure=explain(error.failure), **values)
+    return render(template, status, failure=explain(error.failure, to_command=False), **values)
 
 
 def _ago(moment: datetime) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from typing import Any
 
 import pytest
 
 from builder.failures import Blame, asked, built, explain, served
+from builder.failures.asked import RefAbsent
+from builder.failures.served import SessionEnded
 from builder.failures.words import _nearest
 from detectors import failures as detected
-from detectors.failures import Location
+from detectors.failures import Location, PythonUnavailable
 
 
 def is_record(value: object) -> bool:
@@ -70,3 +73,20 @@ def test_what_has_no_words_is_our_fault_and_says_so() -> None:
 )  # fmt: skip
 def test_the_nearest_version_to_what_was_asked_for_is_proposed(asked: str, nearest: str) -> None:
     assert _nearest(asked, ("2.2.2", "2.0.2", "1.26.4")) == nearest
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_over_http_no_option_of_the_command_line_is_advised_that_a_request_has_as_a_member(kind: type) -> None:
+    told = explain(made(kind), to_command=False)
+    assert not re.search(r"--(ref|subdir|strategy|python|frontend|as-of)\b", " ".join((told.seen, *told.fix)))
+
+
+def test_over_http_a_ref_and_an_origin_are_named_as_a_request_has_them() -> None:
+    assert explain(RefAbsent("mian", ("main",)), to_command=False).fix == ("Give one that it has: ref main.",)
+    python = explain(PythonUnavailable("9.9", "option --python", ("3.10",)), to_command=False)
+    assert python.seen == "options.python asks for 9.9"
+
+
+def test_over_http_a_log_says_what_it_said() -> None:
+    failure = SessionEnded("ended with exit code 1", ("usage: tides --ref REF",))
+    assert explain(failure, to_command=False).seen == "usage: tides --ref REF"
