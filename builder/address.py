@@ -23,6 +23,7 @@ _PATH = r"(?:/+(?:[A-Za-z0-9._~+@=,:-]|%[2-9A-Fa-f][0-9A-Fa-f])+)+/*"
 # Other ways to write a repository that an https address stands for as well: scp's, and those of other transports.
 _SCP = r"(?:[^@:/]*@)(?P<host>[A-Za-z0-9.-]+):(?P<path>[A-Za-z0-9._~/-]+)"
 _OTHER = r"(?i:[a-z+]+)://(?:.*@)?(?P<host>[A-Za-z0-9.-]+)(?::\d+)?/(?P<path>[A-Za-z0-9._~/-]+)"
+_MISTYPED = r"(?i:https?)(?::/{0,3}|/{2,3})(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)/(?P<path>[A-Za-z0-9._~/-]+)"
 _BARE = r"(?P<host>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,})/(?P<path>[A-Za-z0-9._~-]+/[A-Za-z0-9._~/-]+)"
 
 
@@ -185,6 +186,6 @@ def _shown(text: str) -> str:
 
 def _instead(text: str) -> str:
     """The https address that is meant, where another spelling of it can be read; else empty."""
-    spellings = (_SCP, _OTHER, _BARE)
+    spellings = (_SCP, _OTHER, _MISTYPED, _BARE)
     found = next(filter(None, (re.fullmatch(s, text) for s in spellings)), None) if len(text) <= MAX_ADDRESS else None
     return f"https://{found['host'].lower()}/{found['path'].strip('/')}" if found else ""

@@ -37,17 +37,22 @@ def tools(settings: Settings) -> Parent:
 def session(frontend: str, settings: Settings) -> Parent:
     """What a session needs beside its environment, for one frontend.
 
-    Raises BuildError(FrontendUnavailable) when this installation was not told where its program is.
+    Raises BuildError(FrontendUnavailable).
     """
+    check_frontend(frontend, settings)
     archives: tuple[tuple[str, str], ...] = ()
     if frontend == "vscodium":
-        if not (settings.vscodium.archive and settings.vscodium.sha256):
-            raise BuildError(FrontendUnavailable(frontend, ("vscodium.archive", "vscodium.sha256")))
         archives = (
             (settings.vscodium.archive, settings.vscodium.sha256),
             *sorted(settings.vscodium.extensions.items()),
         )
     return _session(frontend, settings.bases.debian, settings.image_prefix, tools(settings).reference, archives)
+
+
+def check_frontend(frontend: str, settings: Settings) -> None:
+    """Raises BuildError(FrontendUnavailable) when this installation was not told where its program is."""
+    if frontend == "vscodium" and not (settings.vscodium.archive and settings.vscodium.sha256):
+        raise BuildError(FrontendUnavailable(frontend, ("vscodium.archive", "vscodium.sha256")))
 
 
 def ensure(

@@ -209,7 +209,7 @@ class Service:
 
     def create(self, new: NewEnvironment, by: str = "") -> tuple[Environment, Build]:
         """Remember an environment, and start its first build."""
-        address = self._checked(new.repository, new.ref, new.options)
+        address = self._checked(request_of(new.repository, new.ref, new.subdir, new.options))
         environment = self._store.create_environment(
             new.name or address.slug, str(address.local or new.repository), new.ref, new.subdir, new.options,
             owner=self._settings.owner if new.owner is None else new.owner, exact=new.name is not None, built_for=by,
@@ -232,7 +232,10 @@ class Service:
     def change(self, id: str, changes: Mapping[str, Any], revisions: Revisions = None) -> Environment:
         """Change name, ref, subdir, or members of options; what is built by them is the next build."""
         now = self._store.environment(id)
-        self._checked(now.repository, changes.get("ref", now.ref), replace(now.options, **changes.get("options", {})))
+        options = replace(now.options, **changes.get("options", {}))
+        self._checked(
+            request_of(now.repository, changes.get("ref", now.ref), changes.get("subdir", now.subdir), options)
+        )
         return self._store.change_environment(id, changes, revisions)
 
     def delete(self, id: str, revisions: Revisions = None) -> None:
@@ -256,7 +259,7 @@ class Service:
         environment = self._store.environment(environment_id)
         asked = asked.beside(environment)
         choices = replace(environment.options, as_of=asked.as_of or environment.options.as_of)
-        self._checked(environment.repository, asked.ref, choices)
+        self._checked(request_of(environment.repository, asked.ref, environment.subdir, choices))
         build, new = self._store.start_build(environment_id, "as-of" if asked.as_of else "asked", by, asked)
         if new:
             self._queue.put(build)
@@ -362,13 +365,18 @@ class Service:
 
     # How
 
-    def _checked(self, repository: str, ref: str | None, choices: Choices) -> Address:
-        """Where a repository is that may be built; looks at no network but for a host's address."""
-        address = self._address(repository)
-        if ref is not None:
-            check_ref(ref)
-        if choices.as_of and choices.as_of != "commit":
-            instant_of(choices.as_of)
+    def _checked(self, request: Request) -> Address:
+        """Where a repository is that may be built so; looks at no network but for a host's address."""
+        from builder.parents import check_frontend
+        from detectors import check
+
+        address = self._address(request.repository)
+        if request.ref is not None:
+            check_ref(request.ref)
+        if request.options.as_of and request.options.as_of != "commit":
+            instant_of(request.options.as_of)
+        check(request.options)
+        check_frontend(request.frontend, self._settings)
         return address
 
     def _address(self, repository: str) -> Address:

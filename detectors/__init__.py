@@ -6,11 +6,11 @@ import posixpath
 from collections.abc import Callable
 from dataclasses import replace
 
-from detectors import conda, hooks, near, pip, poetry, project, pyproject
+from detectors import conda, hooks, near, pip, poetry, project, pyproject, python
 from detectors.failures import BuildError, NoEnvironment, StrategyAbsent, one_line
 from detectors.layout import BINDER, Layout, is_directory, locate, submodules
 from detectors.plan import Ignored, Options, Plan, Warned
-from detectors.source import Entry, Source
+from detectors.source import Entry, Source, normalise
 
 CHAIN: dict[str, Callable[[Source, Options], Plan | None]] = {
     "conda": conda.detect,
@@ -61,6 +61,14 @@ def detect(source: Source, options: Options) -> Plan:
         ignored=tuple(file for file in ignored if file.path not in used),
         warnings=(*plan.warnings, *_unused(options, plan), *_of_today(options, found)),
     )
+
+
+def check(options: Options) -> None:
+    """Refuse what no repository can be built with. Raises BuildError with PathOutside or PythonUnavailable."""
+    normalise(options.subdir)
+    if options.python is not None:
+        # Where the strategy is the repository's to say, what conda takes may be right: the others take less.
+        (conda.by_option if options.strategy in (None, "conda") else python.by_option)(options.python)
 
 
 def _strategy(source: Source, options: Options, layout: Layout) -> Plan:

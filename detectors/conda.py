@@ -181,10 +181,7 @@ class _Environment:
         pins = [(spec, location) for spec, location in specs if spec.name == "python"]
         stated = [(spec, location) for spec, location in pins if spec.version]
         if options.python is not None:
-            if not re.fullmatch(r"[0-9]+\.[0-9]+(\.[0-9]+)?", options.python, re.ASCII):
-                raise BuildError(PythonUnavailable(options.python, "option --python", PYTHONS))
-            choice = Choice(options.python, "option --python")
-            _check_age(choice)
+            choice = by_option(options.python)
             if stated:
                 self._warn("python-replaced", f"{stated[0][1]}: {stated[0][0].text} is replaced by option --python")
         elif stated:
@@ -227,6 +224,18 @@ class _Environment:
 def _without_defaults(spec: str) -> str:
     """A spec that asks for the channel `defaults`, of the channel that is used instead."""
     return spec if not spec.startswith("defaults::") else f"conda-forge::{spec.removeprefix('defaults::')}"
+
+
+def by_option(version: str) -> Choice:
+    """The Python that is asked for by option; whether channels have it is not known here.
+
+    Raises BuildError(PythonUnavailable).
+    """
+    choice = Choice(version, "option --python")
+    if not re.fullmatch(r"[0-9]+\.[0-9]+(\.[0-9]+)?", version, re.ASCII):
+        raise BuildError(PythonUnavailable(version, choice.origin, PYTHONS))
+    _check_age(choice)
+    return choice
 
 
 def _check_age(choice: Choice) -> None:

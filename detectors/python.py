@@ -66,7 +66,7 @@ def choose(source: Source, layout: Layout, options: Options, required: Required 
     allowed = _allowed(required)
     pins, warnings = _pins(source, layout)
     if options.python is not None:
-        return Chosen(_by_option(options.python, allowed), _overruled(pins, "--python"), warnings)
+        return Chosen(by_option(options.python, allowed), _overruled(pins, "--python"), warnings)
     ignored: tuple[Ignored, ...] = ()
     for number, pin in enumerate(pins):
         if pin.minor in allowed:
@@ -115,7 +115,8 @@ def _allowed(required: Required | None) -> tuple[str, ...]:
     return allowed
 
 
-def _by_option(python: str, allowed: tuple[str, ...]) -> Choice:
+def by_option(python: str, allowed: tuple[str, ...] = SUPPORTED) -> Choice:
+    """The Python that is asked for by option. Raises BuildError(PythonUnavailable)."""
     minor = minor_of(python)
     if minor not in allowed or minor is None:
         raise BuildError(PythonUnavailable(python, "option --python", allowed))

@@ -118,6 +118,10 @@ def test_a_path_is_taken_only_where_local_ones_are(tmp_path: Path) -> None:
     [
         ("./absent", "Give a path that is here, or an address such as https://github.com/owner/repository."),
         ("github.com/ada/tides", "Give https://github.com/ada/tides."),
+        ("https:/github.com/ada/tides", "Give https://github.com/ada/tides."),
+        ("https//github.com/ada/tides", "Give https://github.com/ada/tides."),
+        ("https:///github.com/ada/tides", "Give https://github.com/ada/tides."),
+        ("htps://github.com/ada/tides", "Give https://github.com/ada/tides."),
         ("file:///srv/tides", "Give an address such as https://github.com/owner/repository."),
     ],
 )
