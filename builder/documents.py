@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Generic, Literal
+from typing import Annotated, Any, Generic, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -25,15 +26,32 @@ EXAMPLE_LOCK = {
 }
 EXAMPLE_REQUIREMENTS = f"six==1.16.0 \\\n    --hash={EXAMPLE_HASH}\n"
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-Owner = Annotated[str, StringConstraints(pattern=rf"^{OWNER.pattern}$", max_length=100)]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1_000)]
-Ref = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f]+$", max_length=250)]
+FORMS = {
+    ID: "an id as an answer gives it",
+    (NAME := r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"): "letters, digits and ._-, 100 at most, the first no sign",
+    (OF_OWNER := rf"^{OWNER.pattern}$"): "small letters and digits, with single ._- between them",
+    (TEXT := r"^[^\x00-\x1f\x7f]*$"): "text without control characters",
+    (REF := r"^[^\x00-\x20\x7f]+$"): "one word, such as main",
+    (PYTHON := r"^[0-9]+(\.[0-9]+){0,2}$"): "a version, such as 3.12",
+    (AS_OF := r"^(commit|[0-9TZ:.+ -]+)$"): "a date, such as 2021-06-01, or commit",
+}
+"""What a text is to be by a pattern, in words."""
+
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Owner = Annotated[str, StringConstraints(pattern=OF_OWNER, max_length=100)]
+Text = Annotated[str, StringConstraints(pattern=TEXT, max_length=1_000)]
+Ref = Annotated[str, StringConstraints(pattern=REF, max_length=250)]
 AsOf = Annotated[
     str,
-    StringConstraints(pattern=r"^(commit|[0-9TZ:.+ -]+)$", max_length=40),
+    StringConstraints(pattern=AS_OF, max_length=40),
     Field(description="Versions as the index had them then: an ISO 8601 date or time, or `commit`."),
 ]
+
+
+def problem_of(error: Mapping[str, Any]) -> str:
+    """What is wrong with a value, of one of pydantic's errors."""
+    form = FORMS.get((error.get("ctx") or {}).get("pattern", ""))
+    return f"expected is {form}" if form else str(error["msg"])
 
 
 class Given(BaseModel):
@@ -53,7 +71,7 @@ class Choices(Given):
         json_schema_extra={"examples": [{"strategy": "poetry", "groups": ["plots"], "as_of": "2021-06-01"}]},
     )
     strategy: Literal["conda", "pip", "poetry", "project"] | None = None
-    python: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,2}$", max_length=20)] | None = None
+    python: Annotated[str, StringConstraints(pattern=PYTHON, max_length=20)] | None = None
     frontend: Literal["jupyterlab", "vscodium", "none"] = "jupyterlab"
     groups: list[Name] = Field(default=[], max_length=50, description="Dependency groups to add (poetry, project).")
     extras: list[Name] = Field(default=[], max_length=50, description="Extras of the project itself to add.")

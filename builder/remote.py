@@ -300,6 +300,7 @@ def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
     from pydantic import ValidationError
 
     from builder.client import Client, ServiceProblem
+    from builder.documents import problem_of
 
     try:
         with Client(context.meta["launchyard.server"]) as client:
@@ -307,7 +308,7 @@ def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
     except ServiceProblem as problem:
         context.exit(fail(problem.explanation, as_json))
     except ValidationError as error:
-        raise click.UsageError("; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())) from None
+        raise click.UsageError("; ".join(f"{e['loc'][-1]}: {problem_of(e)}" for e in error.errors())) from None
 
 
 def _version(client: Client, name: str, number: int | None) -> tuple[str, int]:
@@ -336,7 +337,7 @@ def _provenance_rows(found: Provenance) -> Iterator[tuple[str, str, str]]:
 def _absolute(repository: str) -> str:
     """A directory here by its whole path: the service runs elsewhere."""
     path = Path(repository).expanduser()
-    return str(path.resolve()) if path.is_dir() else repository
+    return str(path.resolve()) if repository and path.is_dir() else repository
 
 
 def _print_in_use(client: Client, environment: Environment, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from builder.database import database_failure
-from builder.documents import Problem
+from builder.documents import Problem, problem_of
 from builder.failures import Explanation, explain, served
 from builder.service import BuildError
 
@@ -106,7 +106,7 @@ def _place(error: Mapping[str, Any]) -> tuple[str, str]:
             return "body", f"no JSON from character {at} on" + (f": {why}" if why else "")
         case (("model_attributes_type" | "dict_type"), ("body",)):
             return "body", "a JSON object is needed, sent with the header Content-Type: application/json"
-    return ".".join(map(str, error["loc"])), str(error["msg"])
+    return ".".join(map(str, error["loc"])), problem_of(error)
 
 
 def _methods(request: Request) -> set[str]:

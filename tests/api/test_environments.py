@@ -194,10 +194,15 @@ def test_what_cannot_be_built_is_refused_and_not_remembered(
     [
         (b'{"repository": "x"}', "text/plain", "Content-Type: application/json"),
         (b"[]", "application/json", "a JSON object is needed"),
+        (
+            b'{"repository": "x", "options": {"as_of": "soon"}}',
+            "application/json",
+            "as_of: expected is a date, such as",
+        ),
         (b'{"repository": ', "application/json", "no JSON from character 15 on"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_told_of_as_that(
+def test_a_body_that_is_not_as_it_should_be_is_told_of_in_words(
     service: Running, content: bytes, kind: str, words: str
 ) -> None:
     answer = service.http.post("/api/v1/environments", content=content, headers={"Content-Type": kind})
