@@ -54,17 +54,21 @@ def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
     """Write all that the service of these settings remembers to a new file; it may run meanwhile.
 
     `others` are the schemas beside the builder's. Raises BuildError: BackupInvalid where the file is there already or
-    cannot be written, NothingRemembered.
+    cannot be written, NothingRemembered, and what a database that does not answer comes to.
     """
     directory = Path(settings.state_dir, "service")
     part = file.with_name(file.name + ".part")
     try:
         if file.exists():
             raise BuildError(BackupInvalid(str(file), "it is there already"))
+        if not settings.database and not (directory / "records.db").exists():
+            raise BuildError(NothingRemembered())
         with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(settings) as store:
             counts = _write_tables(store, tar, others)
             _write_journals(directory, tar)
         part.rename(file)
+    except OperationalError as error:
+        raise BuildError(database_failure(error)) from None
     except OSError as error:
         raise BuildError(BackupInvalid(str(file), error.strerror or str(error))) from None
     finally:

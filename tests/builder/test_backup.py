@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder.backup import back_up, restore
-from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
+from builder.failures.served import BackupInvalid, DatabaseAway, NotEmpty, NothingRemembered, StateTaken
 from builder.journal import Journal
 from builder.records import BackedUp
 from builder.service import BuildError
@@ -171,12 +171,24 @@ def test_a_service_that_runs_is_not_restored_to(tmp_path: Path, place: Place) ->
         assert failure(settings, file) == StateTaken(settings.state_dir)
 
 
-def test_where_no_service_has_run_there_is_nothing_to_back_up_and_no_file(place: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", [True, False])
+def test_where_no_service_has_run_there_is_nothing_to_back_up_and_no_file(
+    place: Place, tmp_path: Path, made: bool
+) -> None:
     settings = place("sqlite")
-    opened(settings).close()
+    if made:
+        opened(settings).close()
     with pytest.raises(BuildError) as raised:
         back_up(settings, tmp_path / "backup.tar.gz")
     assert raised.value.failure == NothingRemembered()
+    assert not list(tmp_path.glob("backup*"))
+
+
+def test_a_database_that_does_not_answer_while_it_is_backed_up_is_said_to_be_away(tmp_path: Path) -> None:
+    settings = replace(Settings(), database="postgresql://ada@127.0.0.1:1/tides")
+    with pytest.raises(BuildError) as raised:
+        back_up(settings, tmp_path / "backup.tar.gz")
+    assert isinstance(raised.value.failure, DatabaseAway)
     assert not list(tmp_path.glob("backup*"))
 
 
