@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from builder.terminal import emit, fail, json_option, note, warn
+from builder.terminal import STOPPED, emit, fail, json_option, note, warn
 from builder.transcript import printable
 from detectors.plan import Warned
 
@@ -108,7 +108,7 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
         failed = client.builds(found[0].id, "failed") if name and found[0].state == "failed" else ()
         # A failure of another ref or day is none of the environment.
         if why := next((build for build in failed if not (build.asked.ref or build.asked.as_of)), None):
-            _explain(why)
+            _say_end(why)
 
 
 @remote.command()
@@ -116,17 +116,17 @@ def status(context: click.Context, name: str | None, as_json: bool) -> None:
 @click.option("--follow", is_flag=True, help="Go on to the end of a build that is under way.")
 @click.pass_context
 def log(context: click.Context, name: str, follow: bool) -> None:
-    """The log of the newest build of the environment NAME, and why it failed where it did."""
+    """The log of the newest build of the environment NAME, and what it came to."""
     with _client(context, False) as client:
         build = client.newest_build(client.named(name).id)
         if build is None:
             note(f"{name} was never built.")
-        elif follow:
+            return
+        if follow:
             build = _follow(client, build)
         else:
             click.echo(printable(client.log(build.id)), nl=False)
-        if build and build.explanation:
-            _explain(build)
+        _say_end(build)
 
 
 @remote.command()
@@ -361,10 +361,9 @@ def _follow_or_print(context: click.Context, client: Client, build: Build, wait:
     elif not wait:
         click.echo(build.id)
     elif build.version:
-        note(f"v{build.version}: {build.outcome}")
         click.echo(client.image(build.environment_id).reference)
-    if build.explanation and not as_json:
-        context.exit(_explain(build))
+    if wait:
+        context.exit(_say_end(build, as_json))
 
 
 def _follow(client: Client, build: Build) -> Build:
@@ -374,10 +373,21 @@ def _follow(client: Client, build: Build) -> Build:
     return client.build(build.id)
 
 
-def _explain(build: Build) -> int:
+def _say_end(build: Build, as_json: bool = False) -> int:
+    """Say what came of a build, unless that is said as JSON; the exit code."""
     from builder.failures import Blame, Explanation
 
-    found = build.explanation
-    assert found
-    blame = next(blame for blame in Blame if blame.value[0] == found.blame)
-    return fail(Explanation(found.code, found.title, found.seen, tuple(found.fix), blame), as_json=False)
+    if found := build.explanation:
+        blame = next(blame for blame in Blame if blame.value[0] == found.blame)
+        explanation = Explanation(found.code, found.title, found.seen, tuple(found.fix), blame)
+        return blame.exit_code if as_json else fail(explanation, as_json)
+    if not as_json:
+        note(f"v{build.version}: {build.outcome}" if build.version else _STATES[build.state])
+    return STOPPED if build.state == "cancelled" else 0
+
+
+_STATES = {
+    "queued": "The build waits for its turn.",
+    "running": "The build goes on; --follow shows the rest.",
+    "cancelled": "The build was cancelled.",
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner, Result
@@ -237,6 +238,25 @@ def test_remote_cancel_ends_all_builds_under_way(service: Running, address: str)
     again = command(address, "cancel", "cancelled-by-command")
     assert (again.exit_code, again.stdout) == (0, "") and "No build" in again.stderr
     assert json.loads(command(address, "cancel", "cancelled-by-command", "--json").stdout) == {"builds": []}
+
+
+def test_remote_rebuild_that_waits_ends_as_its_build_does_with_json_too(service: Running, address: str) -> None:
+    environment = service.built(name="codes")
+    failed = command(address, "rebuild", "codes", "--ref", "nowhere", "--wait", "--json")
+    assert failed.exit_code == 65 and json.loads(failed.stdout)["explanation"]["code"] == "ref-absent"
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    assert service.engine.waiting.wait(20)
+    assert "The build goes on" in command(address, "log", "codes").stderr
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(command, address, "rebuild", "codes", "--fresh", "--wait")
+        service.until(lambda: service.embedded.store.build(build["id"]).asked_again_by is not None)
+        service.post(f"/builds/{build['id']}/cancel", status=200)
+        cancelled = waits.result(20)
+    assert (cancelled.exit_code, cancelled.stdout) == (130, "") and "The build was cancelled." in cancelled.stderr
+    assert "The build was cancelled." in command(address, "log", "codes").stderr
+    assert service.get(f"/environments/{environment['id']}")["state"] == "ready"
 
 
 def test_remote_delete_forgets_an_environment(service: Running, address: str) -> None:
