@@ -116,6 +116,14 @@ def test_rebuild_after_a_roll_back_says_which_version_is_used_again(service: Lau
     service.push("six\n")
 
 
+def test_failure_of_another_ref_is_said_to_be_of_that_one(service: Launching) -> None:
+    made = service.launcher(name="other-ref")
+    assert service.rebuilt({"id": made["environment_id"]}, ref="no-such-branch")["state"] == "failed"
+    page = text_of(service, "/launchers/other-ref")
+    assert "The build of no-such-branch that failed" in page and "Leave ref out" in page
+    assert 'class="pill ready"' in service.http.get("/launchers/other-ref").text
+
+
 def test_what_was_typed_into_settings_stays_where_one_of_it_is_wrong(service: Launching) -> None:
     service.launcher(name="retyped", frontend="command", command=["serve"], secrets={"KEY": "hunter2"})
     typed = {"name": "retyped", "resources": "small", "command": "serve --port 9", "variables": "TIDE=high\nwrong"}
