@@ -55,6 +55,9 @@ def remote(context: click.Context, server: str) -> None:
 @click.option("--strategy", type=click.Choice(("conda", "pip", "poetry", "project")), help="This one.")
 @click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12.")
 @click.option("--frontend", type=click.Choice(("jupyterlab", "vscodium", "none")), help="What a session opens.")
+@click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable.")
+@click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable.")
+@click.option("--as-of", metavar="DATE|commit", help="Versions as the index had them then.")
 @click.option("--wait", is_flag=True, help="Follow its first build to the end.")
 @json_option
 @click.pass_context
@@ -62,8 +65,8 @@ def create(context: click.Context, /, repository: str, wait: bool, as_json: bool
     """Create an environment of REPOSITORY, which starts its first build."""
     from builder.documents import Choices, NewEnvironment
 
-    given = {name: value for name, value in asked.items() if value is not None}
-    options = {name: given.pop(name) for name in ("strategy", "python", "frontend") if name in given}
+    given = {name: value for name, value in asked.items() if value not in (None, ())}
+    options = {name: given.pop(name) for name in Choices.model_fields if name in given}
     with _client(context, as_json) as client:
         new = NewEnvironment(repository=_absolute(repository), **given, options=Choices(**options))
         created = client.create(new)
@@ -308,7 +311,9 @@ def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
     except ServiceProblem as problem:
         context.exit(fail(problem.explanation, as_json))
     except ValidationError as error:
-        raise click.UsageError("; ".join(f"{e['loc'][-1]}: {problem_of(e)}" for e in error.errors())) from None
+        raise click.UsageError(
+            "; ".join(f"{'.'.join(map(str, e['loc']))}: {problem_of(e)}" for e in error.errors())
+        ) from None
 
 
 def _version(client: Client, name: str, number: int | None) -> tuple[str, int]:

@@ -178,6 +178,20 @@ def test_remote_create_of_the_directory_one_is_in_is_of_that_one(
     assert made["repository"] == str(service.repository)
 
 
+def test_remote_create_takes_what_the_api_takes(service: Running, address: str) -> None:
+    given = ("--ref", "main", "--python", "3.12", "--group", "plots", "--group", "maps", "--extra", "all")
+    made = command(address, "create", str(service.repository), "--name", "all-given", *given, "--as-of", "2021-06-01")
+    assert made.exit_code == 0, made.output
+    (environment,) = service.get("/environments?search=all-given")["items"]
+    assert (environment["ref"], environment["options"]) == (
+        "main",
+        {
+            "strategy": None, "python": "3.12", "frontend": "jupyterlab", "groups": ["plots", "maps"],
+            "extras": ["all"], "as_of": "2021-06-01",
+        },
+    )  # fmt: skip
+
+
 def test_remote_create_waits_and_prints_the_reference(service: Running, address: str) -> None:
     result = command(address, "create", str(service.repository), "--name", "by-command", "--wait")
     assert result.exit_code == 0, result.output
@@ -275,6 +289,7 @@ def test_remote_delete_forgets_an_environment(service: Running, address: str) ->
         (("create", "https://example.org/a/b"), 65, "not allowed"),
         (("create", "https://git.example/a/b", "--name", "a/b"), 2, "name: expected is letters, digits"),
         (("create", "https://git.example/a/b", "--python", "3,12"), 2, "python: expected is a version, such as 3.12"),
+        (("create", "https://git.example/a/b", "--group", "a b"), 2, "groups.0: expected is letters, digits"),
         (("create", ""), 2, "repository: String should have at least 1 character"),
         (("lock", "nowhere"), 2, "There is no such environment"),
         (("provenance", "nowhere", "--version", "x"), 2, "no version, such as 3 or v3"),
