@@ -16,6 +16,7 @@ from builder.failures.served import (
     LauncherInvalid,
     NameTaken,
     NoVersionYet,
+    RecordAbsent,
     ResourcesAbsent,
 )
 from builder.records import Environment, Page, Revisions, Space
@@ -160,7 +161,11 @@ class Launchers:
         """
         gone = self._store.delete_launcher(id, revisions)
         if gone.environment_id and not self._store.launchers_of(gone.environment_id):
-            self._builder.delete(gone.environment_id)
+            try:
+                self._builder.delete(gone.environment_id)
+            except BuildError as error:
+                if not isinstance(error.failure, RecordAbsent):  # somebody has deleted it already
+                    raise
         self.keeper.wake()
 
     def data(self) -> Mapping[str, str]:

@@ -181,6 +181,14 @@ def test_deleted_launcher_leaves_no_session_no_work_and_no_environment(service: 
     assert service.launcher(name="goes")["name"] == "goes"
 
 
+def test_launcher_whose_environment_somebody_has_deleted_is_deleted(service: Launching) -> None:
+    environment = service.built(name="without-launcher")["id"]
+    made = service.post("/launchers", {"environment_id": environment, "name": "left-alone"})
+    assert service.http.delete(f"/api/v1/environments/{environment}").status_code == 204
+    assert service.http.delete(f"/api/v1/launchers/{made['id']}").status_code == 204
+    assert service.http.get(f"/api/v1/launchers/{made['id']}").status_code == 404
+
+
 def test_environment_that_another_launcher_has_stays(service: Launching) -> None:
     first = service.launcher(name="first")
     service.post("/launchers", {"name": "second", "environment_id": first["environment_id"]})
