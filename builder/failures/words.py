@@ -1376,10 +1376,7 @@ def _of_service(failure: object) -> Words | None:
             return (
                 f"There is no such {failure.what}",
                 failure.id,
-                (
-                    "It may have been deleted; `launchyard remote status` lists what there is, as does"
-                    " GET /api/v1/environments.",
-                ),
+                (f"It may have been deleted; {_LISTS.get(failure.what, _LISTS['environment'])} list what there is.",),
                 Blame.USAGE,
             )
         case NameTaken():
@@ -1498,6 +1495,16 @@ def _of_service(failure: object) -> Words | None:
                 Blame.USAGE,
             )
     return None
+
+
+_LISTS = {
+    "environment": "`launchyard remote status` and GET /api/v1/environments",
+    "version": "`launchyard remote versions NAME` and GET /api/v1/environments/ID/versions",
+    "build": "GET /api/v1/builds and the page of its launcher",
+    "launcher": "GET /api/v1/launchers and the page",
+    "session": "GET /api/v1/sessions and the page of its launcher",
+}
+"""Where to look for others of a kind."""
 
 
 def _of_launcher(failure: object) -> Words | None:
