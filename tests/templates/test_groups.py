@@ -163,3 +163,22 @@ def test_a_lock_keeps_where_a_package_is_from_that_no_index_has(
 )
 def test_a_wheels_name_says_what_it_is_for(groups: ModuleType, wheel: dict[str, str], tags: set[str]) -> None:
     assert groups.wheel_tags(wheel) == tags
+
+
+@pytest.mark.parametrize(
+    ("place", "built"),
+    [
+        ('version = "1"\nsdist = { url = "https://index.example/tides-1.tar.gz" }', ["tides 1"]),
+        ('vcs = { type = "git", url = "https://git.example/tides" }', ["tides"]),
+        ('directory = { path = "/work/tides" }', ["tides"]),
+        ('archive = { url = "https://files.example/tides-1.zip#sha256=1" }', ["tides"]),
+        ('archive = { url = "https://files.example/tides-1-py3-none-any.whl#sha256=1" }', []),
+        ('wheels = [{ path = "/work/tides-1-py3-none-any.whl" }]', []),
+    ],
+)
+def test_what_is_made_of_its_source_is_told_from_wheels(
+    groups: ModuleType, tmp_path: Path, place: str, built: list[str]
+) -> None:
+    lock = tmp_path / "pylock.toml"
+    lock.write_text(f'[[packages]]\nname = "tides"\n{place}\n')
+    assert groups.from_source(lock) == built

@@ -108,6 +108,19 @@ def hashes(lock: Path) -> list[dict]:
     return sorted(kept, key=lambda p: (p["name"], str(p["version"])))
 
 
+def from_source(lock: Path) -> list[str]:
+    """The packages of a lock that are more than wheels, with their versions."""
+    return [
+        " ".join(filter(None, (package["name"], package.get("version"))))
+        for package in tomllib.loads(lock.read_text())["packages"]
+        if "vcs" in package or "directory" in package or not all(map(is_wheel, files(package)))
+    ]
+
+
+def is_wheel(file: dict) -> bool:
+    return file.get("url", file.get("path", "")).partition("#")[0].endswith(".whl")
+
+
 def files(package: dict) -> list[dict]:
     return [*package.get("wheels", []), *(package[k] for k in ("sdist", "archive") if k in package)]
 

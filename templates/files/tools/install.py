@@ -102,7 +102,8 @@ def fetch_wheels(lock: Path, for_it: bytes, all_of_it: bool) -> None:
 
 
 def build_locked() -> int:
-    import tags  # runs here on Debian's Python; `group` must not ask for what an older one lacks
+    import groups  # runs here on Debian's Python; `group` must not ask for what an older one lacks
+    import tags
 
     BUILT.mkdir(parents=True)
     lock = Path("/made/lock/pylock.toml")  # of the lock, what is to be built is all that this step is given
@@ -112,6 +113,9 @@ def build_locked() -> int:
             shutil.copytree(files, "/work", symlinks=True, dirs_exist_ok=True)
         if Path("/work").exists():
             os.environ |= tags.versions(Path("/work"))
+        if named := ", ".join(groups.from_source(lock)):
+            # uv says nothing until all of it is done, which may take minutes.
+            print(f"Building from source: {named}", file=sys.stderr, flush=True)
         build("-r", str(lock))
     return 0
 
