@@ -13,7 +13,7 @@ from builder.records import Environment
 from builder.service import BuildError, Service
 from launcher.records import LIVE, Launcher, Session
 from launcher.service import Launchers
-from launcher.web.page import TheBuilder, TheLaunchers, render
+from launcher.web.page import Shown, TheBuilder, TheLaunchers, render, unless
 
 router = APIRouter()
 
@@ -25,20 +25,24 @@ Cursor = Annotated[str | None, Query(max_length=36)]
 
 
 @router.get("/")
-def home(launchers: TheLaunchers, builder: TheBuilder, search: Search = "", cursor: Cursor = None) -> Response:
-    page = launchers.launchers(search=search, after=cursor)
+def home(
+    launchers: TheLaunchers, builder: TheBuilder, search: Search = "", cursor: Cursor = None, shown: Shown = ""
+) -> Response:
+    found = launchers.launchers(search=search, after=cursor)
     live = launchers.sessions(states=LIVE, limit=200).items
     builds = () if cursor or search else builder.builds(limit=BUILDS).items
-    return render(
+    page = render(
         "home.html.j2",
         search=search,
+        cursor=cursor,
         examples=launchers.examples(),
-        rows=[(launcher, environment_of(launcher, builder)) for launcher in page.items],
-        next=page.next,
-        live={launcher.id: [s for s in live if s.launcher_id == launcher.id] for launcher in page.items},
+        rows=[(launcher, environment_of(launcher, builder)) for launcher in found.items],
+        next=found.next,
+        live={launcher.id: [s for s in live if s.launcher_id == launcher.id] for launcher in found.items},
         sessions=with_launchers(live[:20], launchers),
         builds=[(build, name_of(build.environment_id, launchers, builder)) for build in builds],
     )
+    return unless(shown, page)
 
 
 def with_launchers(sessions: Iterable[Session], launchers: Launchers) -> list[tuple[Session, Launcher]]:

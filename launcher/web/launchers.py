@@ -18,7 +18,7 @@ from launcher.records import Launcher
 from launcher.service import Launchers
 from launcher.web.create import data_of, idle_limit_of, variables_of, words_of
 from launcher.web.home import environment_of
-from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
+from launcher.web.page import Form, Shown, TheBuilder, TheLaunchers, failed, go, render, unless
 
 router = APIRouter(prefix="/launchers/{name}")
 
@@ -38,8 +38,8 @@ class Freshness:
 
 
 @router.get("")
-def launcher(request: Request, name: str, launchers: TheLaunchers, builder: TheBuilder) -> Response:
-    return render("launcher.html.j2", failure=None, **_shown(request, name, launchers, builder))
+def launcher(request: Request, name: str, launchers: TheLaunchers, builder: TheBuilder, shown: Shown = "") -> Response:
+    return unless(shown, render("launcher.html.j2", failure=None, **_shown(request, name, launchers, builder)))
 
 
 @router.get("/actions")

@@ -13,7 +13,7 @@ from builder.api.asking import ASKING, within
 from builder.records import Ended
 from launcher.records import LIVE
 from launcher.web.home import name_of, with_launchers
-from launcher.web.page import TheBuilder, TheLaunchers, render
+from launcher.web.page import Shown, TheBuilder, TheLaunchers, render, unless
 
 router = APIRouter(prefix="/operator")
 
@@ -25,13 +25,13 @@ SHOWN = 50
 
 
 @router.get("")
-def operator(launchers: TheLaunchers, builder: TheBuilder) -> Response:
+def operator(launchers: TheLaunchers, builder: TheBuilder, shown: Shown = "") -> Response:
     builds = builder.under_way()
     live = launchers.sessions(states=LIVE, limit=SHOWN)
     workers = builder.workers()
     today = datetime.now(UTC).date()
     days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    return render(
+    page = render(
         "operator.html.j2",
         builds=[(build, name_of(build.environment_id, launchers, builder)) for build in builds[:SHOWN]],
         counts=Counter(build.state for build in builds),
@@ -42,6 +42,7 @@ def operator(launchers: TheLaunchers, builder: TheBuilder) -> Response:
         days=DAYS,
         **_failures(builder.ended(datetime.combine(days[0], datetime.min.time(), UTC)), days),
     )
+    return unless(shown, page)
 
 
 @router.get("/space")

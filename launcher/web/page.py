@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -31,6 +33,15 @@ def render(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page, or a part of one."""
     text = TEMPLATES.get_template(template).render(**values)
     return HTMLResponse(text, status, headers={"Cache-Control": "no-store"})
+
+
+Shown = Annotated[str, Query(pattern=r"^([0-9a-f]{16})?$")]
+"""What a page that keeps itself fresh has: the digest that the template gave it."""
+
+
+def unless(shown: str, page: Response) -> Response:
+    """A page, or nothing where it shows what is `shown` already."""
+    return Response(status_code=204) if shown and shown.encode() in page.body else page
 
 
 def go(path: str) -> RedirectResponse:
@@ -77,4 +88,9 @@ def _ago(moment: datetime) -> str:
     return "just now"
 
 
-TEMPLATES.filters.update(ago=_ago, duration=duration_in_words, size=size_in_words)
+def _seen(text: str) -> str:
+    """A digest of a part of a page, whatever the time is."""
+    return hashlib.sha256(re.sub(r"(<time[^>]*>)[^<]*", r"\1", text).encode()).hexdigest()[:16]
+
+
+TEMPLATES.filters.update(ago=_ago, duration=duration_in_words, size=size_in_words, seen=_seen)

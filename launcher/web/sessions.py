@@ -10,30 +10,27 @@ from starlette.responses import Response
 from builder.api.asking import ASKING, within
 from launcher.places import Places
 from launcher.records import OPEN
-from launcher.web.page import TheLaunchers, go, render
+from launcher.web.page import Shown, TheLaunchers, go, render, unless
 
 router = APIRouter(prefix="/launchers/{name}/sessions/{session_id}")
 
 
 @router.get("")
 def session(
-    request: Request, name: str, session_id: str, launchers: TheLaunchers, open: bool = False, shown: str = ""
+    request: Request, name: str, session_id: str, launchers: TheLaunchers, open: bool = False, shown: Shown = ""
 ) -> Response:
-    """With `open`, its frontend is opened as soon as it answers. The state that is `shown` is not sent again: a button
-    that is drawn anew while somebody presses it does nothing."""
+    """With `open`, its frontend is opened as soon as it answers."""
     found = launchers.session(session_id)
     places: Places = request.app.state.places
     address = places.opening(request.url.scheme, request.headers.get("host", ""), found)
-    if "hx-request" in request.headers:
-        if open and found.state in OPEN:
-            return Response(status_code=204, headers={"HX-Trigger": json.dumps({"opening": {"address": address}})})
-        if shown == found.state:
-            return Response(status_code=204)
+    if "hx-request" in request.headers and open and found.state in OPEN:
+        return Response(status_code=204, headers={"HX-Trigger": json.dumps({"opening": {"address": address}})})
     launcher = launchers.launcher(found.launcher_id)
-    return render(
+    page = render(
         "session.html.j2", launcher=launcher, session=found, address=address, open=open,
         resources=launchers.resources().get(launcher.resources),
     )  # fmt: skip
+    return unless(shown, page)
 
 
 @router.get("/usage")

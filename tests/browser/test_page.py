@@ -233,6 +233,60 @@ def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: P
     expect(page.locator(".timeline li").first).to_be_visible()
 
 
+def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(world: World, page: Page) -> None:
+    page.goto(f"{world.address}/")
+    row = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="tides", exact=True))
+    launch, runtime = row.get_by_role("button"), world.service.runtime
+    pills = row.locator(".pill", has_text="starting")
+    launch.focus()
+    launch.evaluate("button => { button.mark = 1 }")
+    runtime.ready = False
+    try:
+        session = world.service.post(f"/launchers/{world.launcher['id']}/sessions")
+        expect(pills).to_have_count(1, timeout=10_000)
+        assert launch.evaluate("button => button.mark === 1 && document.activeElement === button")
+        row.get_by_role("link", name="starting").focus()
+        world.service.post(f"/sessions/{session['id']}/stop", status=200)
+        world.service.in_state(session["id"], "stopped")
+        page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 200)
+        expect(pills).to_have_count(1)  # it is where somebody is
+        launch.focus()
+        expect(pills).to_have_count(0, timeout=10_000)
+    finally:
+        runtime.ready = True
+    page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 204)
+
+
+def test_page_that_nobody_sees_asks_nothing_and_one_without_its_service_says_so(
+    world: World, browser_page: Page
+) -> None:
+    asked: list[str] = []
+    context = browser_page.context.browser.new_context()  # type: ignore[union-attr]
+    page = context.new_page()
+    page.clock.install()
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(f"{world.address}/launchers/tides")
+        page.wait_for_load_state("networkidle")
+        page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+        asked.clear()
+        page.clock.run_for(60_000)
+        assert asked == []
+        page.evaluate("delete document.hidden")
+        page.route("**/launchers/tides?shown=*", lambda route: route.abort())
+        page.clock.run_for(6_000)
+        lost = page.get_by_text("The service does not answer at the moment.")
+        expect(lost).to_be_visible()
+        asked.clear()
+        page.clock.run_for(60_000)
+        assert 0 < len(asked) < 6
+        page.unroute("**/launchers/tides?shown=*")
+        page.clock.run_for(31_000)
+        expect(lost).to_be_hidden()
+    finally:
+        context.close()
+
+
 def test_how_long_ago_something_was_goes_on_while_the_page_is_open(world: World, page: Page) -> None:
     page.goto(f"{world.address}/")
     time = page.locator("time[datetime]").first
@@ -295,11 +349,11 @@ def test_session_on_its_way_is_drawn_anew_only_when_its_state_changes(world: Wor
         stop = page.get_by_role("button", name="Stop")
         stop.evaluate("button => { button.title = 'as it was' }")
         for _ in range(3):
-            page.wait_for_event("response", lambda response: "shown=starting" in response.url)
+            page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 204)
         expect(stop).to_have_attribute("title", "as it was")
         stop.click()
         expect(page.get_by_text("Its work directory is kept")).to_be_visible()
-        assert page.locator("#session").get_attribute("hx-get") is None, "what has ended is not asked about any more"
+        assert page.locator("#now").get_attribute("hx-get") is None, "what has ended is not asked about any more"
     finally:
         world.service.runtime.ready = True
 

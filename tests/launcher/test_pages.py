@@ -65,11 +65,28 @@ def test_session_that_answers_is_opened_in_the_place_of_the_page_that_waits_for_
 ) -> None:
     session = service.launched(launcher)
     page = f"/launchers/two-versions/sessions/{session['id']}"
-    answer = service.http.get(f"{page}?open=1&shown=starting", headers=POLL)
+    answer = service.http.get(f"{page}?open=1", headers=POLL)
     assert answer.status_code == 204
     assert session["path"] in json.loads(answer.headers["HX-Trigger"])["opening"]["address"]
-    assert service.http.get(f"{page}?shown=running", headers=POLL).status_code == 204
-    assert "Pause" in service.http.get(f"{page}?shown=starting", headers=POLL).text
+    assert "Pause" in service.http.get(f"{page}?shown={'0' * 16}", headers=POLL).text
+
+
+@pytest.mark.parametrize("path", ["/", "/launchers/two-versions", "/operator"])
+def test_page_that_shows_what_there_is_is_not_sent_again(service: Launching, launcher: Any, path: str) -> None:
+    def asked(shown: str) -> Any:
+        return service.http.get(path, params={"shown": shown}, headers=POLL)
+
+    def shown() -> str:
+        found = re.search(r'"shown": "(\w+)"', service.http.get(path).text)
+        assert found
+        return found[1]
+
+    service.until(lambda: asked(shown()).status_code == 204)
+    before = shown()
+    session = service.launched(launcher)
+    assert session["id"] in asked(before).text
+    service.post(f"/sessions/{session['id']}/stop", status=200)
+    service.in_state(session["id"], "stopped")
 
 
 def test_what_the_preview_refuses_is_refused_on_the_form_as_well(service: Launching) -> None:
