@@ -18,7 +18,7 @@ from builder.failures.served import SessionDiskFull, SessionEnded, SessionOutOfM
 from builder.service import BuildError, Settings
 from launcher.activity import REPORTS, Activity, reported
 from launcher.records import OPEN, Instance, Session, SessionRequest, SessionState
-from launcher.sessions import SHOWN, Probe, Runtime, answers, without_token
+from launcher.sessions import READ, SHOWN, Probe, Runtime, answers, failed, without_token
 from launcher.store import LauncherStore
 
 BUSY = 0.2
@@ -38,9 +38,6 @@ IDLE = 600.0
 
 AT_ONCE = 4
 """Steps that are taken at the same time."""
-
-KEPT_LINES = 200
-"""Of what a session printed, that are kept once it has ended."""
 
 log = logging.getLogger("launchyard")
 
@@ -183,7 +180,7 @@ class Keeper:
             log.info("session runs", extra={"session": session.id})
         elif self._is_late(session):
             said = f"did not answer within {self.start_time:.0f} s"
-            self._fail(session, SessionEnded(said, self._lines(session)[-SHOWN:]))
+            self._fail(session, failed(said, instance, self._lines(session)))
 
     def _watch(self, session: Session, instance: Instance | None) -> None:
         """See whether a session still runs, and when it was last active."""
@@ -250,13 +247,13 @@ class Keeper:
         log.info("session ends", extra={"session": session.id})
 
     def _reason(self, session: Session, instance: Instance) -> object:
-        lines = self._lines(session)[-SHOWN:]
+        lines = self._lines(session)
         if instance.exhausted:
-            return SessionOutOfMemory(self._request(session).resources.memory, lines)
-        return SessionEnded(f"ended with exit code {instance.exit_code}", lines)
+            return SessionOutOfMemory(self._request(session).resources.memory, lines[-SHOWN:])
+        return failed(f"ended with exit code {instance.exit_code}", instance, lines)
 
     def _lines(self, session: Session) -> tuple[str, ...]:
-        return without_token(self._runtime.logs(session.name, KEPT_LINES), session)
+        return without_token(self._runtime.logs(session.name, READ), session)
 
     def _is_late(self, session: Session) -> bool:
         return session.state == "starting" and _now() > session.begun_at + timedelta(seconds=self.start_time)

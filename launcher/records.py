@@ -178,6 +178,8 @@ class Instance:
     exhausted: bool = False
     """It ended because it wanted more memory than it may have."""
     owner: str = ""
+    command: tuple[str, ...] = ()
+    """What runs in it; empty for the image's own frontend."""
 
     @property
     def address(self) -> str:

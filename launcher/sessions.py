@@ -24,6 +24,13 @@ PROBE_PAUSE = 0.1
 SHOWN = 25
 """Last lines of a session that a failure shows."""
 
+READ = 200
+"""Of what a session printed, that are read for why it ended, and kept."""
+
+START_RUNS = "launchyard: start of the repository runs"
+START_IS_OVER = "launchyard: start of the repository has given way"
+"""What a session's own start script, templates/files/session/start, says around the repository's."""
+
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 """Names of sessions: what every runtime takes as part of a name of its own."""
 
@@ -111,7 +118,13 @@ def end_session(name: str, runtime: Runtime, *, delete_work: bool = False) -> No
 
 def ended(session: Instance, runtime: Runtime) -> SessionEnded:
     """The failure of a session that has ended by itself."""
-    return SessionEnded(f"ended with exit code {session.exit_code}", runtime.logs(session.name, SHOWN))
+    return failed(f"ended with exit code {session.exit_code}", session, runtime.logs(session.name, READ))
+
+
+def failed(reason: str, session: Instance, lines: tuple[str, ...]) -> SessionEnded:
+    """Why a session that printed these lines is of no use: its command failed, or the repository's start before it."""
+    in_start = START_RUNS in lines and START_IS_OVER not in lines
+    return SessionEnded(reason, lines[-SHOWN:], () if in_start else session.command, in_start)
 
 
 def without_token(lines: tuple[str, ...], session: Session) -> tuple[str, ...]:
@@ -169,7 +182,8 @@ def _ready(session: Instance, runtime: Runtime, deadline: float, seconds: float,
             raise BuildError(ended(now, runtime))
         session = session if session.url else replace(session, url=now.url)
         if time.monotonic() > deadline:
-            raise BuildError(SessionEnded(f"did not answer within {seconds:.0f} s", runtime.logs(session.name, SHOWN)))
+            said = f"did not answer within {seconds:.0f} s"
+            raise BuildError(failed(said, session, runtime.logs(session.name, READ)))
 
 
 def _filled(argument: str, places: dict[str, str]) -> str:

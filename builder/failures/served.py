@@ -43,6 +43,10 @@ class SessionEnded(NamedTuple):
     reason: str
     """What it did: "ended with exit code 1", "did not answer within 60 s"."""
     lines: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    """What ran in it; empty for the image's own frontend."""
+    in_start: bool = False
+    """It came no further than the repository's `start`."""
 
 
 class RecordAbsent(NamedTuple):

@@ -1362,8 +1362,8 @@ def _of_image(failure: object) -> Words | None:
             )
         case SessionEnded():
             return (
-                f"The session {failure.reason}",
-                "\n".join(failure.lines),
+                _ended_title(failure),
+                "\n".join((*((f"$ {shlex.join(failure.command)[:200]}",) if failure.command else ()), *failure.lines)),
                 (_ended_fix(failure),),
                 Blame.REPOSITORY,
             )
@@ -1613,10 +1613,21 @@ def _of_launcher(failure: object) -> Words | None:
     return None
 
 
+def _ended_title(failure: SessionEnded) -> str:
+    if failure.in_start:
+        return f"The repository's start {failure.reason.replace('answer', 'give way')}"
+    what = f"command {failure.command[0][:80]}" if failure.command else "session"
+    return f"The {what} {failure.reason}"
+
+
 def _ended_fix(failure: SessionEnded) -> str:
     if absent := next(filter(None, map(_ABSENT_PROGRAM.search, failure.lines)), None):
         brings = "add the package that brings it to what the repository asks for"
         return f"Nothing in the image is called {absent[1]}: {brings}, or change the command."
+    if failure.in_start and failure.reason.startswith("did not answer"):
+        return f"{_START_ENDS} What takes long is done by a postBuild, once for every session."
+    if failure.in_start:
+        return f"Change start where the lines above say. {_START_ENDS}"
     if failure.reason.startswith("did not answer"):
         how = "in a command, {ip} and {port} stand for them"
         listens = f"See that it listens on every address and on the port that it is given: {how}."
@@ -1626,6 +1637,8 @@ def _ended_fix(failure: SessionEnded) -> str:
 
 _ABSENT_PROGRAM = re.compile(r"exec: ([\w.+-]+): not found$")
 """What bash says of a command that is not there."""
+
+_START_ENDS = 'Its last line is exec "$@", which opens what the session is for.'
 
 _CLOSED_FIX = {
     "starting": "Wait until it answers; the page of its launcher says when.",

@@ -229,6 +229,7 @@ def _session(found: Mapping[str, Any]) -> Instance:
         exit_code=None if running else state["ExitCode"],
         exhausted=not running and bool(state["OOMKilled"]),
         owner=labels.get(f"{LABEL}.owner", ""),
+        command=tuple(found["Config"]["Cmd"] or ()) if labels[f"{LABEL}.frontend"] == "none" else (),
     )
 
 

@@ -45,8 +45,9 @@ class FakeRuntime:
             self.requests.append(request)
             self.work.add(request.name)
             session = Instance(
-                request.name, request.image, frontend, "running", time.time(), url, request.token, owner=request.owner
-            )
+                request.name, request.image, frontend, "running", time.time(), url, request.token, owner=request.owner,
+                command=request.command,
+            )  # fmt: skip
             self._sessions[request.name] = session
             self.changed.notify_all()
         return session

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from launcher.sessions import START_IS_OVER, START_RUNS
 from tests.conftest import commit, git, write_repository
 from tests.containers import BOUND, Container, answer, container, docker
 from tests.images.conftest import ImageOf
@@ -454,6 +455,8 @@ class TestHooks:
             assert variables_of_frontend(session)["TIDE"] == "high"
             assert run_cell(session, "import os; print(os.environ['TIDE'])") == "high\n"
             assert run_terminal(session, "echo $TIDE") == "high\n"
+            said = [line for line in session.logs().splitlines() if "of the repository" in line]
+            assert said == [START_RUNS, START_IS_OVER]
 
 
 class TestConda:

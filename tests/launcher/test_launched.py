@@ -11,6 +11,7 @@ import pytest
 from builder.failures.asked import EngineUnavailable
 from builder.service import BuildError, Service
 from launcher.runtimes.fake import FakeRuntime
+from launcher.sessions import START_IS_OVER, START_RUNS
 from tests.launching import Launching
 from tests.service import PATIENCE
 
@@ -83,6 +84,24 @@ def test_session_whose_program_ends_says_with_which_words(service: Launching, la
     assert failed["explanation"]["seen"] == shown, "its token is not shown"
     assert service.http.get(f"/api/v1/sessions/{session['id']}/log").text == f"{shown}\n"
     assert service.runtime.get(service.instance(session)) is None
+
+
+def test_session_whose_command_fails_names_it_and_one_that_fails_in_the_repositorys_start_names_that(
+    service: Launching,
+) -> None:
+    made = service.launcher(name="commanded", frontend="command", command=["python", "app.py", "{port}"])
+
+    def why(*lines: str) -> Any:
+        session = service.launched(made)
+        service.runtime.finish(service.instance(session), 3, *lines)
+        return service.in_state(session["id"], "failed")["explanation"]
+
+    of_command = why(START_RUNS, START_IS_OVER, "no such tide")
+    assert of_command["title"] == "The command python ended with exit code 3"
+    assert of_command["seen"].startswith("$ python app.py 8888\n") and of_command["seen"].endswith("no such tide")
+    of_start = why(START_RUNS, "no such moon")
+    assert of_start["title"] == "The repository's start ended with exit code 3"
+    assert of_start["seen"].endswith("no such moon") and 'exec "$@"' in of_start["fix"][0]
 
 
 def test_session_that_wants_too_much_memory_says_so(service: Launching, launcher: Any) -> None:

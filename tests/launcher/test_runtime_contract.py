@@ -17,7 +17,7 @@ from builder.settings import load
 from launcher.records import Instance, Resources, SessionRequest
 from launcher.runtimes.docker import DockerRuntime
 from launcher.runtimes.fake import FakeRuntime
-from launcher.sessions import Probe, Runtime, answers, open_session
+from launcher.sessions import Probe, Runtime, answers, open_session, with_places
 from tests.command import foreign
 
 BOUND = 30
@@ -155,7 +155,9 @@ def test_session_that_ends_before_it_answers_is_explained_and_removed(world: Wor
         return False
 
     world.probe = end_it
-    assert failure(world, world.request()) == SessionEnded("ended with exit code 3", ("all done",))
+    assert failure(world, world.request()) == SessionEnded(
+        "ended with exit code 3", ("all done",), with_places(world.request()).command
+    )
     assert world.runtime.get(world.name) is None
     assert not world.has_work(world.name)
 
