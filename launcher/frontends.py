@@ -22,6 +22,7 @@ class Preset:
     after: tuple[str, ...] = ()
     """Stands behind the script."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of `listening`."""
     below_root: bool = False
     """It answers at the root and is told where that is seen: the proxy takes the base path off."""
 
@@ -37,12 +38,7 @@ PRESETS: dict[Frontend, Preset] = {
         ("--server.address={ip}", "--server.port={port}", "--server.baseUrlPath={base_path}", "--server.headless=true",
          "--server.enableCORS=false", "--server.enableXsrfProtection=false", "--browser.gatherUsageStats=false"),
     ),
-    # https://dash.plotly.com/reference#app.run
-    "dash": Preset(
-        "none",
-        ("python",),
-        variables={"HOST": "{ip}", "PORT": "{port}", "DASH_URL_BASE_PATHNAME": "{base_path}"},
-    ),
+    "dash": Preset("none", ("python",)),
     # https://panel.holoviz.org/how_to/server/commandline.html
     "panel": Preset(
         "none",
@@ -53,8 +49,7 @@ PRESETS: dict[Frontend, Preset] = {
     "gradio": Preset(
         "none",
         ("python",),
-        variables={"GRADIO_SERVER_NAME": "{ip}", "GRADIO_SERVER_PORT": "{port}", "GRADIO_ROOT_PATH": "{base_path}",
-                   "GRADIO_ANALYTICS_ENABLED": "False"},
+        variables={"GRADIO_ROOT_PATH": "{base_path}", "GRADIO_ANALYTICS_ENABLED": "False"},
         below_root=True,
     ),
     "command": Preset("none"),

@@ -21,7 +21,7 @@ from builder.failures.served import (
 )
 from builder.records import Environment, Page, Revisions, Space
 from builder.service import Builder, BuildError, NewEnvironment, Service, Settings
-from launcher.frontends import PRESETS, check_command, command_of
+from launcher.frontends import PRESETS, check_command, command_of, listening
 from launcher.keeper import Keeper
 from launcher.records import (
     OPEN,
@@ -235,7 +235,10 @@ class Launchers:
         preset = PRESETS[session.frontend]
         base_path = "/" if preset.below_root else session.path
         places = {"{ip}": "0.0.0.0", "{port}": str(PORT), "{base_path}": session.path}
-        variables = {name: _filled(value, places) for name, value in preset.variables.items()}
+        variables = {
+            **(listening(base_path) if preset.image == "none" else {}),
+            **{name: _filled(value, places) for name, value in preset.variables.items()},
+        }
         request = SessionRequest(
             name=session.name,
             image=session.image,

@@ -324,6 +324,15 @@ def test_gradio_is_asked_at_its_root_and_told_where_that_is_seen(world: World) -
     request = world.service.runtime.requests[-1]
     assert (request.base_path, request.variables["GRADIO_ROOT_PATH"]) == ("/", board.session["path"])
     assert request.command == ("python", "app.py")
+    assert request.variables["GRADIO_SERVER_PORT"] == "8888" and "DASH_URL_BASE_PATHNAME" not in request.variables
+
+
+@pytest.mark.parametrize("frontend", ["dash", "command"])
+def test_what_is_told_nothing_by_its_command_finds_in_variables_where_to_listen(world: World, frontend: str) -> None:
+    board = world.of(frontend, ["app.py"])
+    variables = world.service.runtime.requests[-1].variables
+    assert (variables["HOST"], variables["PORT"]) == ("0.0.0.0", "8888")
+    assert variables["DASH_URL_BASE_PATHNAME"] == board.session["path"]
 
 
 def test_dashboard_is_told_where_to_listen(world: World) -> None:
