@@ -10,7 +10,8 @@ from builder.engine import Step
 def stage_of(step: Step) -> str:
     """The words for the stage of a step; empty for BuildKit's own bookkeeping."""
     if step.parent:
-        return f"the {step.parent} image, once for all builds"
+        what = "image of sessions without a frontend" if step.parent == "none" else f"{step.parent} image"
+        return f"the {what}, once for all builds"
     if step.name.startswith("exporting to image"):
         return "keeping the image"
     words = title(step.name)

@@ -396,7 +396,7 @@ def _of_address(failure: object) -> Words | None:
             instead = f"Give {failure.instead or 'an address such as https://github.com/owner/repository'}."
             return (
                 "This is no repository that can be built",
-                f"{failure.address}: {failure.problem}",
+                f"{failure.address or 'The address'}: {failure.problem}",
                 (instead if failure.instead else failure.advice or instead,),
                 Blame.REPOSITORY,
             )
@@ -1502,6 +1502,7 @@ _LISTS = {
     "version": "`launchyard remote versions NAME` and GET /api/v1/environments/ID/versions",
     "build": "GET /api/v1/builds and the page of its launcher",
     "launcher": "GET /api/v1/launchers and the page",
+    "page": "GET /api/v1/launchers and the page",
     "session": "GET /api/v1/sessions and the page of its launcher",
 }
 """Where to look for others of a kind."""
