@@ -100,6 +100,11 @@ def words_of(text: str) -> tuple[str, ...]:
         raise BuildError(LauncherInvalid((("command", str(error)),))) from None
 
 
+def line_of(words: tuple[str, ...]) -> str:
+    """A command line that is read as these words, and written as people write one: {port} needs no quotes."""
+    return " ".join(word if re.fullmatch(r"[\w@%+=:,./{}-]+", word) else shlex.quote(word) for word in words)
+
+
 def data_of(form: Mapping[str, str], launchers: Launchers) -> tuple[str, ...]:
     """The data that is ticked."""
     return tuple(name for name in launchers.data() if f"data-{name}" in form)

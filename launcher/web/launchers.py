@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -16,7 +15,7 @@ from builder.records import Asked, Environment, Version
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.records import Launcher
 from launcher.service import Launchers
-from launcher.web.create import data_of, idle_limit_of, variables_of, words_of
+from launcher.web.create import data_of, idle_limit_of, line_of, variables_of, words_of
 from launcher.web.home import environment_of
 from launcher.web.page import Form, Shown, TheBuilder, TheLaunchers, failed, go, render, unless
 
@@ -120,6 +119,7 @@ def _shown(request: Request, name: str, launchers: Launchers, builder: Service) 
         "here": here,
         "shared": _share_link(here, environment),
         "typed": _settings(found),
+        "command": line_of(found.command),
         "environment": environment,
         "version": launched_version(found, environment, builder),
         "pinnable": _pinnable(found, environment, builder),
@@ -137,7 +137,7 @@ def _settings(launcher: Launcher) -> dict[str, str]:
         "resources": launcher.resources,
         "version": str(launcher.version or ""),
         "idle_minutes": str(launcher.idle_limit // 60) if launcher.idle_limit else "",
-        "command": shlex.join(launcher.command),
+        "command": line_of(launcher.command),
         "variables": "".join(f"{name}={value}\n" for name, value in launcher.variables.items()),
         **{f"data-{name}": "on" for name in launcher.data},
     }

@@ -196,15 +196,15 @@ def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Pag
 
 
 @contextmanager
-def building(world: World, page: Page, python: str) -> Iterator[None]:
-    """The page of a new build, which goes on until the block ends."""
+def building(world: World, page: Page, python: str) -> Iterator[str]:
+    """The page of a new build, which goes on until the block ends, and the name of its launcher."""
     world.service.engine.gate.clear()
     try:
         code = {"repository": str(world.service.repository), "options": {"python": python}}
         made = world.service.post("/launchers", {"code": code})
         build = world.service.get(f"/environments/{made['environment_id']}/builds")["items"][0]
         page.goto(f"{world.address}/builds/{build['id']}")
-        yield
+        yield made["name"]
     finally:
         world.service.engine.gate.set()
 
@@ -255,6 +255,22 @@ def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(worl
     finally:
         runtime.ready = True
     page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 204)
+
+
+def test_launcher_whose_build_ends_becomes_ready_without_losing_what_is_typed_into_its_settings(
+    world: World, page: Page
+) -> None:
+    with building(world, page, "3.9") as name:
+        page.goto(f"{world.address}/launchers/{name}")
+        expect(page.locator("#state")).to_have_text("building")
+        expect(page.get_by_role("button", name="Launch")).to_have_count(0)
+        page.get_by_text("Settings").click()
+        page.get_by_label("Variables, one NAME=value a line").fill("TIDE=hi")
+    expect(page.locator("#state")).to_have_text("ready", timeout=10_000)
+    expect(page.get_by_role("button", name="Launch")).to_be_visible()
+    expect(page.get_by_text("Up to date with the repository.")).to_be_visible()
+    expect(page.get_by_label("Variables, one NAME=value a line")).to_have_value("TIDE=hi")
+    expect(page.get_by_label("Variables, one NAME=value a line")).to_be_focused()
 
 
 def test_page_that_nobody_sees_asks_nothing_and_one_without_its_service_says_so(
@@ -496,5 +512,8 @@ def test_page_works_without_a_script(world: World, browser_page: Page) -> None:
         page.get_by_label("Name").fill("by-hand")
         page.get_by_role("button", name="Create").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Build of by-hand")
+        page.get_by_role("button", name="Launch by-hand").click()  # the page has loaded itself anew meanwhile
+        expect(page.get_by_role("heading", level=1)).to_have_text("Session")
+        expect(page.get_by_role("link", name="Open")).to_be_visible()
     finally:
         context.close()

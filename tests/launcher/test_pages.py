@@ -44,7 +44,7 @@ def test_home_and_operator_leave_out_sessions_of_a_launcher_that_is_being_delete
     monkeypatch.setattr(service.launchers.keeper, "wake", lambda: None)
     service.launchers.delete(doomed["id"])
     for path in ("/", "/operator"):
-        assert "doomed, jupyterlab" not in text_of(service, path)
+        assert "doomed, JupyterLab" not in text_of(service, path)
 
 
 def test_stream_of_a_build_whose_environment_is_deleted_ends() -> None:
@@ -142,11 +142,11 @@ def test_failure_of_another_ref_is_said_to_be_of_that_one(service: Launching) ->
 
 
 def test_what_was_typed_into_settings_stays_where_one_of_it_is_wrong(service: Launching) -> None:
-    service.launcher(name="retyped", frontend="command", command=["serve"], secrets={"KEY": "hunter2"})
+    service.launcher(name="retyped", frontend="command", command=["serve", "{port}"], secrets={"KEY": "hunter2"})
     typed = {"name": "retyped", "resources": "small", "command": "serve --port 9", "variables": "TIDE=high\nwrong"}
     answer = service.http.post("/launchers/retyped/change", data={**typed, "secrets": "OTHER=hunter3"})
     assert answer.status_code == 422
     assert 'value="serve --port 9"' in answer.text and "TIDE=high\nwrong</textarea>" in answer.text
     assert "hunter" not in answer.text
     again = service.http.get("/launchers/retyped/change")
-    assert again.status_code == 200 and 'value="serve"' in again.text, "the address of that page is the launcher's"
+    assert again.status_code == 200 and 'value="serve {port}"' in again.text, "that page's address is the launcher's"
