@@ -1627,6 +1627,8 @@ def _ended_fix(failure: SessionEnded) -> str:
         return f"Nothing in the image is called {absent[1]}: {brings}, or change the command."
     if failure.in_start and failure.reason.startswith("did not answer"):
         return f"{_START_ENDS} What takes long is done by a postBuild, once for every session."
+    if failure.in_start and any("required file not found" in line for line in failure.lines):
+        return "Let start begin with #!/bin/bash, or with another program that the image has."
     if failure.in_start:
         return f"Change start where the lines above say. {_START_ENDS}"
     if failure.reason.startswith("did not answer"):

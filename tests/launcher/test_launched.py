@@ -102,6 +102,8 @@ def test_session_whose_command_fails_names_it_and_one_that_fails_in_the_reposito
     of_start = why(START_RUNS, "no such moon")
     assert of_start["title"] == "The repository's start ended with exit code 3"
     assert of_start["seen"].endswith("no such moon") and 'exec "$@"' in of_start["fix"][0]
+    of_shell = why(START_RUNS, "/opt/launchyard/start: line 113: start: cannot execute: required file not found")
+    assert "begin with #!/bin/bash" in of_shell["fix"][0]
 
 
 def test_session_that_wants_too_much_memory_says_so(service: Launching, launcher: Any) -> None:
