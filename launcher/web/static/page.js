@@ -68,11 +68,6 @@
     if (!selection.isCollapsed && selection.containsNode(node, true)) return true;
     return node.contains(document.activeElement) || (node.matches && node.matches(":active"));
   };
-  const change = (node, name, value) => {
-    if (node[name] === value) return;
-    if (inUse(node)) isHeld = true;
-    else node[name] = value;
-  };
   // What a part of a page is of; a row of a list is of what it leads to.
   const key = (node) => {
     if (!node.tagName) return node.nodeName;
@@ -81,8 +76,11 @@
   };
   let [isHeld, made] = [false, []];
   const renew = (old, fresh) => {
-    if (!old.tagName) return change(old, "data", fresh.data);
-    if (old.isEqualNode(fresh) || (old.dateTime && old.dateTime === fresh.dateTime)) return;
+    if (!old.tagName && old.data !== fresh.data) {
+      if (inUse(old)) isHeld = true;
+      else old.data = fresh.data;
+    }
+    if (!old.tagName || old.isEqualNode(fresh) || (old.dateTime && old.dateTime === fresh.dateTime)) return;
     const [asked, asks] = [old, fresh].map((node) => `${node.getAttribute("hx-get")} ${node.getAttribute("hx-trigger")}`);
     if (asked !== asks) made.push(old);
     for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
@@ -110,12 +108,13 @@
   htmx.defineExtension("renew", {
     handleSwap: (style, target, fragment) => {
       if (style !== "renew") return false;
-      [isHeld, made] = [false, []];
+      made = [];
       const shown = target.getAttribute("hx-vals");
       const fresh = fragment.firstElementChild;
       if (fresh && fresh.id === target.id) renew(target, fresh);
       else renewWithin(target, fragment);
       if (isHeld && shown) target.setAttribute("hx-vals", shown);
+      if (shown) isHeld = false;
       return made;
     },
   });
