@@ -64,7 +64,9 @@ def plan(form: Form, builder: TheBuilder) -> Response:
 def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Response:
     """Make the launcher, and go to where its build is watched; where there is nothing to build, to the launcher."""
     try:
-        kind, environment = form.get("of", "code"), form.get("environment", "")
+        kind = form.get("of", "code")
+        if kind in ("environment", "image") and kind not in form:
+            raise BuildError(LauncherInvalid(((kind, "none is named"),)))
         code = _code(form) if kind == "code" else None
         if code:
             builder.preview(code)  # what cannot be planned is refused here, and not by a build that fails
@@ -72,8 +74,8 @@ def created(form: Form, launchers: TheLaunchers, builder: TheBuilder) -> Respons
             NewLauncher(
                 name=form.get("name"),
                 code=code,
-                environment_id=builder.environment_named(environment).id if kind == "environment" else None,
-                image=form.get("image", "") if kind == "image" else None,
+                environment_id=builder.environment_named(form["environment"]).id if kind == "environment" else None,
+                image=form["image"] if kind == "image" else None,
                 frontend=_frontend(form),
                 command=words_of(form.get("command", "")),
                 resources=form.get("resources"),

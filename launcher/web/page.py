@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from builder.failures import explain
@@ -93,4 +94,9 @@ def _seen(text: str) -> str:
     return hashlib.sha256(re.sub(r"(<time[^>]*>)[^<]*", r"\1", text).encode()).hexdigest()[:16]
 
 
-TEMPLATES.filters.update(ago=_ago, duration=duration_in_words, size=size_in_words, seen=_seen)
+def _coded(text: str) -> Markup:
+    """Words with what stands between `these` as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+TEMPLATES.filters.update(ago=_ago, coded=_coded, duration=duration_in_words, size=size_in_words, seen=_seen)

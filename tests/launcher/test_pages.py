@@ -13,6 +13,7 @@ import pytest
 from builder.failures.served import DatabaseAway, RecordAbsent
 from builder.service import BuildError
 from launcher.web.builds import _until_it_is_gone
+from launcher.web.page import _coded
 from tests.launching import Launching
 
 pytestmark = pytest.mark.service
@@ -96,6 +97,17 @@ def test_what_the_preview_refuses_is_refused_on_the_form_as_well(service: Launch
     assert answer.status_code == 422
     assert "no branch, tag or commit nobranch" in answer.text
     assert len(service.get("/launchers?limit=200")["items"]) == before
+
+
+@pytest.mark.parametrize("kind", ["environment", "image"])
+def test_launcher_of_what_is_not_named_says_what_is_missing(service: Launching, kind: str) -> None:
+    answer = service.http.post("/launch", data={"of": kind})
+    assert answer.status_code == 422
+    assert f"{kind}: none is named" in answer.text
+
+
+def test_what_to_do_shows_what_is_to_be_typed_as_code_and_nothing_else_as_tags() -> None:
+    assert _coded("Add `<b>` & go.") == "Add <code>&lt;b&gt;</code> &amp; go."
 
 
 @pytest.mark.parametrize("minutes", ["abc", "-5", "1.5", "0", "99999"])
