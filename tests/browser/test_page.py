@@ -514,6 +514,6 @@ def test_page_works_without_a_script(world: World, browser_page: Page) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Build of by-hand")
         page.get_by_role("button", name="Launch by-hand").click()  # the page has loaded itself anew meanwhile
         expect(page.get_by_role("heading", level=1)).to_have_text("Session")
-        expect(page.get_by_role("link", name="Open")).to_be_visible()
+        expect(page.get_by_role("link", name="Open")).to_be_visible(timeout=20_000)
     finally:
         context.close()
