@@ -145,7 +145,8 @@ class _Environment:
             self._warn("keys-unknown", f"{self._path}: conda has no key {shown}{more}: ignored{pip}")
 
     def _dependencies(self) -> tuple[list[tuple[MatchSpec, Location]], list[tuple[int, str]]]:
-        from detectors import matchspec
+        from detectors import matchspec, slip
+        from detectors.yamlfile import Node
 
         specs: list[tuple[MatchSpec, Location]] = []
         pip: list[tuple[int, str]] = []
@@ -153,12 +154,14 @@ class _Environment:
             match node.value:
                 case str(text):
                     specs.append((matchspec.parse(text, node.location), node.location))
+                case {"pip": Node(value=str(text)) as lines, **others} if not others:
+                    raise invalid(lines.location, "a list of requirements", text, slip.OF_PIP, tuple(text.split()))
                 case {"pip": lines, **others} if not others:
                     for entry, text in _texts(lines, "a list of requirements"):
                         pip += [(entry.location.line, line) for line in text.splitlines()]
                 case _:
                     problem = "neither name=version nor pip: with a list"
-                    raise invalid(node.location, "a dependency", _first_key(node), problem)
+                    raise invalid(node.location, "a dependency", _first_key(node), problem, _as_spec(node))
         return specs, pip
 
     def _channels(self, options: Options) -> list[str]:
@@ -262,7 +265,10 @@ def _nodes(node: Node | None, format: str) -> list[Node]:
     if node is None or node.value is None:
         return []
     if not isinstance(node.value, list):
-        raise invalid(node.location, format, str(_first_key(node)), "another type")
+        found = str(_first_key(node))
+        if dash := re.match(r"-([\w.=<>~-]+)", found):
+            raise invalid(node.location, format, dash[0], "no space behind the dash", (f"- {dash[1]}",))
+        raise invalid(node.location, format, found, "another type")
     return node.value
 
 
@@ -273,6 +279,13 @@ def _texts(node: Node | None, format: str) -> list[tuple[Node, str]]:
             raise invalid(entry.location, format, _first_key(entry), "another type")
         texts.append((entry, entry.value))
     return texts
+
+
+def _as_spec(node: Node) -> tuple[str, ...]:
+    """The spec that is meant by `numpy: 1.26`."""
+    keys = node.value if isinstance(node.value, dict) else {}
+    texts = [f"{name}={version.value}" for name, version in keys.items() if isinstance(version.value, str)]
+    return tuple(texts) if len(texts) == 1 and re.fullmatch(r"[\w.-]+=[\w.*]+", texts[0], re.ASCII) else ()
 
 
 def _first_key(node: Node) -> str:

@@ -62,6 +62,8 @@ class FileInvalid(NamedTuple):
     """The text at fault, cut to one short line."""
     problem: str
     """The parser's own words, or the rule that was broken."""
+    instead: tuple[str, ...] = ()
+    """What should stand there, where that is clear: one line, or one for each package."""
 
 
 class ListOfAnother(NamedTuple):
@@ -189,9 +191,13 @@ class GroupAbsent(NamedTuple):
 _CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 
 
-def invalid(location: Location, format: str, found: str, problem: str) -> BuildError:
+def invalid(location: Location, format: str, found: str, problem: str, instead: tuple[str, ...] = ()) -> BuildError:
     """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
-    return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200)))
+    return BuildError(
+        FileInvalid(
+            location, format, _shown(found, 100), _shown(problem, 200), tuple(_shown(line, 200) for line in instead)
+        )
+    )
 
 
 def of_another(location: Location, found: str, command: str, lines: int) -> BuildError:

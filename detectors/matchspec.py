@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from detectors import slip
 from detectors.failures import Location, invalid
 
 _OPERATOR = r"(?:==|!=|~=|>=|<=|=|>|<)"
@@ -21,7 +22,7 @@ _SPEC = re.compile(
     (?:
         [ \t]*={{1,2}}[ \t]*(?P<version>{_VERSION})[ \t]*=[ \t]*(?P<build>[A-Za-z0-9_.*+]+)
       | [ \t]*(?P<range>{_OPERATOR}[ \t]*{_VERSION}(?:[ \t]*[,|][ \t]*{_ONE})*)
-      | [ \t]+(?P<bare>{_VERSION}(?:[ \t]*[,|][ \t]*{_ONE})*)(?:[ \t]+(?P<bare_build>[A-Za-z0-9_.*+]+))?
+      | [ \t]+(?=\S*[0-9*])(?P<bare>{_VERSION}(?:[ \t]*[,|][ \t]*{_ONE})*)(?:[ \t]+(?P<bare_build>[A-Za-z0-9_.*+]+))?
     )?
     """,
     re.VERBOSE,
@@ -46,10 +47,9 @@ def parse(text: str, location: Location) -> MatchSpec:
     if len(text) > 300:
         raise invalid(location, "a conda package", text, "longer than 300 characters")
     match = _SPEC.fullmatch(text.strip())
-    if match is None:
-        forms = "not of the form name=version, name>=version or channel::name=version"
-        brackets = "the form with brackets is not read; write name>=1.0,<2"
-        raise invalid(location, "a conda package", text, brackets if "[" in text else forms)
+    if match is None or not _reads(text.strip()):
+        problem, instead = _slip(text.strip())
+        raise invalid(location, "a conda package", text, problem, instead)
     name = match["name"].lower()
     prefix = f"{match['channel']}::{name}" if match["channel"] else name
     if match["build"]:
@@ -60,6 +60,24 @@ def parse(text: str, location: Location) -> MatchSpec:
         return MatchSpec(name, f"{prefix} {bare}{build}", _plain(bare))
     version = _tight(match["range"] or "")
     return MatchSpec(name, f"{prefix}{version}", _plain(version))
+
+
+def _slip(text: str) -> tuple[str, tuple[str, ...]]:
+    """The rule that is broken, and the specs that are meant where that is clear."""
+    if slip.is_for_pip(text):
+        return slip.OF_PIP, (slip.repository(text) or text,)
+    if "[" in text:
+        return "the form with brackets is not read; write name>=1.0,<2", ()
+    folded = tuple(text.split(" - "))
+    if len(folded) > 1 and all(map(_reads, folded)):
+        return "lines that are indented further than the one above, and so one with it", folded
+    if in_channel := re.fullmatch(r"([\w-]+)/([\w.=<>-]+)", text, re.ASCII):
+        return "a single / where :: is meant", (f"{in_channel[1]}::{in_channel[2]}",)
+    return slip.meant(text, _reads, "=") or ("not of the form name=version, name>=version or channel::name=version", ())
+
+
+def _reads(text: str) -> bool:
+    return _SPEC.fullmatch(text) is not None and not text.endswith((".x", ".X"))
 
 
 def _plain(version: str) -> str:

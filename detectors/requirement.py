@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from detectors import slip
 from detectors.failures import Location, invalid
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ URL_SCHEMES = ("https", "http", "git+https")
 
 _FORMAT = "a requirement"
 
-_SINGLE_EQUALS = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?=([<>]?)(?!=)")
 _AUTHORITY = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:.]+\](?::[0-9]+)?")
 
 
@@ -42,6 +42,13 @@ def check_url(url: str, location: Location, schemes: tuple[str, ...] = URL_SCHEM
         raise invalid(location, "a URL", url, "it names no host")
 
 
+def check_page(url: str, location: Location, before: str = "") -> None:
+    """Raises BuildError(FileInvalid) for the page of a repository, where its address for git is meant."""
+    if instead := slip.repository(url):
+        problem = "the page of a repository, where the address that git takes is meant"
+        raise invalid(location, "a URL", url, problem, (before + instead,))
+
+
 def requirement(text: str, location: Location) -> Requirement:
     """A requirement as packaging reads it, its URL checked. Raises BuildError(FileInvalid)."""
     if len(text) > MAX_REQUIREMENT:
@@ -54,12 +61,24 @@ def requirement(text: str, location: Location) -> Requirement:
     try:
         parsed = Requirement(text)
     except InvalidRequirement as error:
-        slip = _SINGLE_EQUALS.match(text)
-        meant = f"={slip[1]} where {slip[1]}= is meant" if slip and slip[1] else "a single = where == is meant"
-        problem = meant if slip else str(error)
-        raise invalid(location, _FORMAT, text, problem) from None
+        problem, instead = slip.meant(text, _reads) or (str(error), ())
+        raise invalid(location, _FORMAT, text, problem, instead) from None
     except RecursionError:
         raise invalid(location, _FORMAT, text, "nested too deep") from None
+    if parsed.name.lower().endswith(".txt"):
+        raise invalid(location, _FORMAT, text, "a file without -r before it", (f"-r {text}",))
     if parsed.url:
+        if re.fullmatch(r"v?\d[\w.]*", parsed.url) and (found := slip.meant(text, _reads)):
+            raise invalid(location, _FORMAT, text, *found)
+        check_page(parsed.url, location, f"{parsed.name} @ ")
         check_url(parsed.url, location)
     return parsed
+
+
+def _reads(text: str) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text).url is None
+    except (InvalidRequirement, RecursionError):
+        return False

@@ -11,11 +11,12 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from detectors import slip
 from detectors.failures import BuildError, FileInvalid, Location, PathAbsent, invalid, of_another
 from detectors.gpu import Named
 from detectors.layout import is_directory, local_directory, local_file, local_package, local_path
 from detectors.plan import FileRef, Warned
-from detectors.requirement import check_url, requirement
+from detectors.requirement import check_page, check_url, requirement
 from detectors.source import Source, read
 
 MAX_FILES = 50
@@ -52,9 +53,9 @@ _WITHOUT_VALUE = {"--no-index", "--pre", "--prefer-binary", "--require-hashes"}
 _PER_REQUIREMENT = {"--hash", "--config-settings", "--global-option"}
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$")
-_OPTION = re.compile(r"(?:^|(?<=\s))-")
+_OPTION = re.compile(r"(?:^|(?<=\s))-(?=\S)")
 _VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\s*\d)")
 _SSH = re.compile(r"(?:git\+)?[\w.-]+@[\w.-]+:(?!//)")
 _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
@@ -160,7 +161,7 @@ class _Reader:
                 raise invalid(location, "requirements", line, f"more than {MAX_LINES} lines")
             if _VARIABLE.search(line):
                 raise invalid(location, "a requirement", line, "variables of the environment are not filled in")
-            start = _OPTION.search(line)
+            start = None if slip.is_command(line) else _OPTION.search(line)
             text, options = (line[: start.start()].rstrip(), line[start.start() :]) if start else (line, "")
             if text:
                 written = self._requirement(text, options, location, constraint)
@@ -190,11 +191,12 @@ class _Reader:
         head = head.strip()
         if _SSH.match(head):
             raise invalid(location, "a URL", head, "ssh is for who has a key")
+        check_page(head, location)
         if _URL.match(head):
             url, _, marker = text.partition(" ;")
             check_url(url.strip(), location)
             read = text
-        elif not _DIRECT.match(head) and (editable or _looks_local(head)):
+        elif not _DIRECT.match(head) and not slip.is_command(head) and (editable or _looks_local(head)):
             read = self._local(head, location) + (f"; {marker.strip()}" if marker else "")
         else:
             parsed = requirement(text, location)

@@ -40,6 +40,9 @@ class Node:
     """Where its key begins, for a value of a mapping."""
 
 
+QUOTE_OPEN = "a quote that begins here and does not end"
+
+
 def parse(path: str, text: str) -> Node:
     """The one document of a YAML text. An empty one is null.
 
@@ -131,8 +134,17 @@ def _failure(path: str, text: str, error: yaml.YAMLError) -> BuildError:
     mark = getattr(error, "problem_mark", None)
     if mark is None:  # A character that YAML does not have: the parser knows no line.
         return invalid(Location(path), "YAML", "", str(getattr(error, "reason", None) or error))
+    problem = getattr(error, "problem", None) or str(error)
+    if "quoted scalar" in str(getattr(error, "context", None)) and (begins := getattr(error, "context_mark", None)):
+        mark, problem = begins, QUOTE_OPEN
     location = Location(path, mark.line + 1, mark.column + 1)
-    return invalid(location, "YAML", _line(text, location.line), getattr(error, "problem", None) or str(error))
+    found = _line(text, location.line)
+    if found.strip() == "pip:" and "'-' indicator" in problem:
+        return invalid(location, "YAML", found, problem, ("- pip:",))
+    for number, line in enumerate(text.splitlines()[: mark.line + 1], 1):
+        if slip := re.fullmatch(r"\s*-([A-Za-z][\w.=<>-]*)\s*", line):
+            return invalid(Location(path, number), "YAML", line, "no space behind the dash", (f"- {slip[1]}",))
+    return invalid(location, "YAML", found, problem)
 
 
 def _line(text: str, number: int) -> str:

@@ -108,7 +108,9 @@ from builder.failures.served import (
     VersionPinned,
 )
 from builder.quantities import size_in_words
+from builder.recognition.names import distribution, is_known, part_of
 from detectors import failures as detected
+from detectors import slip, yamlfile
 
 Words = tuple[str, str, tuple[str, ...], Blame]
 
@@ -182,7 +184,7 @@ def _of_repository(failure: object) -> Words | None:
             return (
                 f"{failure.location.path} is not valid: {failure.format} expected",
                 f"{found}\n{failure.problem}",
-                (_correction(failure),),
+                _meant(failure) if failure.instead else (_correction(failure),),
                 Blame.REPOSITORY,
             )
         case detected.ListOfAnother():
@@ -313,11 +315,31 @@ def _of_repository(failure: object) -> Words | None:
     return None
 
 
+def _place(location: detected.Location) -> str:
+    return f"line {location.line} of {location.path}" if location.line else location.path
+
+
+def _meant(failure: detected.FileInvalid) -> tuple[str, ...]:
+    """What to write in place of a slip."""
+    where = _place(failure.location)
+    lines = failure.instead
+    if failure.problem == slip.OF_PYTHON:
+        lines = tuple(distribution(name) or name for name in lines if not part_of(name))
+        if not lines:
+            verb = "is" if len(failure.instead) == 1 else "are"
+            return (f"Take {where} out: {' and '.join(failure.instead)} {verb} part of Python.",)
+    if failure.problem == slip.SEVERAL and sum(map(is_known, lines)) * 2 < len(lines):
+        return (f"Put # before {where}, where it is a remark; a package takes a line of its own.",)
+    if failure.problem == slip.OF_PIP:
+        below = " and ".join(f"- {line}" for line in lines)
+        return (f"Write {below} below `- pip:`, indented further than that, in place of {where}.",)
+    each = ", each on a line of its own" if len(lines) > 1 else ""
+    return (f"Write {' and '.join(lines)} in {where}{each}.",)
+
+
 def _correction(failure: detected.FileInvalid) -> str:
     """The edit that mends a line, where it is known; else which line to look at."""
-    where = (
-        f"line {failure.location.line} of {failure.location.path}" if failure.location.line else failure.location.path
-    )
+    where = _place(failure.location)
     if re.match(r"<{7}|={7}|>{7}", failure.found):
         marks = "the lines with <<<<<<<, ======= and >>>>>>>"
         return f"Finish the merge: keep one side, and take {marks} out of {failure.location.path}."
@@ -329,12 +351,6 @@ def _correction(failure: detected.FileInvalid) -> str:
                 f"Write out what {where} stands for. The password of an index belongs into the settings, index.url or"
                 " index.extra, and what is in a private repository cannot be installed from there."
             )
-        case "a single = where == is meant":
-            return f"Write {failure.found.replace('=', '==', 1)} in {where}."
-        case "=> where >= is meant":
-            return f"Write {failure.found.replace('=>', '>=', 1)} in {where}."
-        case "=< where <= is meant":
-            return f"Write {failure.found.replace('=<', '<=', 1)} in {where}."
         case "its line ends are those of Windows":
             name = shlex.quote(failure.location.path)
             return f"Take them out: sed -i 's/\\r$//' {name}; `{name} text eol=lf` in .gitattributes keeps it so."
@@ -342,12 +358,22 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Take them out of {where}, and change them: they are in the repository's history."
         case "found character that cannot start any token" if failure.found[:1] in "@`%":
             return f"Put quotes around the value in {where}."
+        case yamlfile.QUOTE_OPEN:
+            return f"Close the quote in {where}, or take it out."
+        case "did not find expected key" | "did not find expected '-' indicator":
+            return f"Begin {where} in the column in which the lines of its list begin, with a dash before each."
         case "found character that cannot start any token":
             return f"Indent {where} with spaces: YAML takes no tabs."
         case problem if found := re.fullmatch(r"the key (\S+) for the second time", problem):
             return f"Put what is below both under one {found[1]}:, and take {where} out."
         case problem if found := re.fullmatch(r"conda has no such key, and one that is called (\S+)", problem):
             return f"Write {found[1]} in {where}."
+        case slip.COMMAND:
+            return f"Take {where} out: a package stands in a line of its own, without the command."
+        case "not an option of a requirements file":
+            return f"Take {failure.found} out of {where}."
+        case "not one that stands behind a requirement":
+            return f"Put {failure.found} on a line of its own, above {where}, or take it out."
     return f"Correct {where}."
 
 

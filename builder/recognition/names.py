@@ -6,6 +6,7 @@ science that are less so; names alone, normalised, the most downloaded first. Re
 
 from __future__ import annotations
 
+import re
 import sys
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
@@ -109,6 +110,11 @@ def nearest(name: str) -> tuple[str, ...]:
     close = [other for other in get_close_matches(wanted, known, 10, 0.8) if other != wanted]
     close.sort(key=lambda other: (-round(SequenceMatcher(None, other, wanted).ratio(), 2), known.index(other)))
     return tuple(dict.fromkeys([*same, *close]))[:3]
+
+
+def is_known(requirement: str) -> bool:
+    """Whether a requirement is one of a package that is well known."""
+    return canonical(re.split(r"[^\w.-]", requirement)[0]) in NAMES.read_text().split()
 
 
 def distribution(name: str) -> str | None:

@@ -81,7 +81,7 @@ def test_nesting_without_measure_is_refused(text: str) -> None:
         ("? [a]\n: b\n", 1),
         ("&a [*a]\n", 1),
         ("a: b: c\n", 1),
-        ("x: 'open\n", 2),
+        ("x: 'open\n", 1),
         ("%YAML 9.9\n---\na\n", 1),
         ("a\u2028b\u2028c: *d", 3),
     ],

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.failures import explain
+from detectors import conda, pip
+from detectors.failures import FileInvalid
+from detectors.plan import Options
+from detectors.source import MappingSource
+from tests.detectors.asking import failure_of, survives, within_a_second
+
+
+def advice(line: str) -> str:
+    """The first advice about a line of a requirements.txt."""
+    source = MappingSource({"requirements.txt": f"six\n{line}\n"})
+    failure = failure_of(lambda: pip.detect(source, Options()))
+    assert isinstance(failure, FileInvalid), failure
+    assert failure.location.line == 2
+    return explain(failure).fix[0]
+
+
+def advice_of_conda(lines: str) -> str:
+    source = MappingSource({"environment.yml": f"channels: [conda-forge]\ndependencies:\n{lines}\n"})
+    failure = failure_of(lambda: conda.detect(source, Options()))
+    assert isinstance(failure, FileInvalid), failure
+    return explain(failure).fix[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ('"numpy==1.20"', "numpy==1.20"),
+        ("'numpy>=1.20',", "numpy>=1.20"),
+        ("numpy,", "numpy"),
+        ("numpy==1.20;", "numpy==1.20"),
+        ("numpy=1.20", "numpy==1.20"),
+        ("numpy[all] = 1.20", "numpy[all] == 1.20"),
+        ('numpy=1.20; python_version < "3.9"', 'numpy==1.20; python_version < "3.9"'),
+        ("numpy => 1.20", "numpy >= 1.20"),
+        ("numpy =< 1.20", "numpy <= 1.20"),
+        ("numpy~1.20", "numpy~=1.20"),
+        ("numpy~1", "numpy==1.*"),
+        ("numpy 1.20", "numpy==1.20"),
+        ("numpy (1.20)", "numpy==1.20"),
+        ("numpy:1.20", "numpy==1.20"),
+        ("numpy@1.20", "numpy==1.20"),
+        ("numpy >=1.20 <2", "numpy >=1.20,<2"),
+        ("numpy>1.20 and <2", "numpy>1.20,<2"),
+        ("numpy>=1.20.*", "numpy>=1.20"),
+        ("numpy==1.20.x", "numpy==1.20.*"),
+        ("numpy==*", "numpy"),
+        ("numpy^1.20", "numpy>=1.20,<2"),
+        ("numpy==^0.20.1", "numpy>=0.20.1,<0.21"),
+        ('numpy = "^1.20"', "numpy>=1.20,<2"),
+        ('numpy = "*"', "numpy"),
+        ('numpy=="1.20"', "numpy==1.20"),
+        ("- numpy", "numpy"),
+        ("* numpy", "numpy"),
+        ("numpy\u00a01.20", "numpy==1.20"),
+        ("numpy\u200b==1.20", "numpy==1.20"),
+        ("numpy≥1.20", "numpy>=1.20"),
+        ("“numpy”", "numpy"),
+        ("pip install numpy==1.20", "numpy==1.20"),
+        ("!pip install -U numpy", "numpy"),
+        ("conda install -c conda-forge numpy=1.20", "numpy==1.20"),
+        ("import numpy as np", "numpy"),
+        ("import cv2", "opencv-python-headless"),
+        ("from sklearn.svm import SVC", "scikit-learn"),
+        ("base.txt", "-r base.txt"),
+        ("https://github.com/ada/tides", "git+https://github.com/ada/tides"),
+        ("tides @ https://github.com/ada/tides.git", "tides @ git+https://github.com/ada/tides"),
+        ("-e https://github.com/ada/tides/tree/main", "git+https://github.com/ada/tides@main"),
+        ("git clone https://github.com/ada/tides.git", "git+https://github.com/ada/tides"),
+        ("github.com/ada/tides", "git+https://github.com/ada/tides"),
+    ],
+)
+def test_slip_in_a_requirement_is_told_the_line_that_is_meant(line: str, meant: str) -> None:
+    assert advice(line) == f"Write {meant} in line 2 of requirements.txt."
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("numpy pandas", "Write numpy and pandas in line 2 of requirements.txt, each on a line of its own."),
+        ("numpy 1.20, pandas>=2", "Write numpy==1.20 and pandas>=2 in line 2 of requirements.txt, each on a line"),
+        ("pip install numpy pandas", "Write numpy and pandas in line 2 of requirements.txt, each on a line"),
+        ("import os, sys", "Take line 2 of requirements.txt out: os and sys are part of Python."),
+        ("packages we need for the plots", "Put # before line 2 of requirements.txt, where it is a remark"),
+        ("pip install -r more.txt", "Take line 2 of requirements.txt out"),
+        ("numpy==1.20 --upgrade", "Take --upgrade out of line 2 of requirements.txt."),
+        ("numpy>=1.20,<=", "Correct line 2 of requirements.txt."),
+    ],
+)  # fmt: skip
+def test_line_that_is_no_one_requirement_is_told_what_to_do_with_it(line: str, told: str) -> None:
+    assert advice(line).startswith(told)
+
+
+def test_character_that_looks_like_another_is_named() -> None:
+    failure = failure_of(lambda: pip.detect(MappingSource({"requirements.txt": "numpy – 1.20\n"}), Options()))
+    assert failure.problem == "it holds the character U+2013, en dash"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("  - numpy => 1.20", "Write numpy >= 1.20 in line 3"),
+        ("  - numpy~1.20", "Write numpy~=1.20 in line 3"),
+        ("  - python>=3.8 <3.10", "Write python>=3.8,<3.10 in line 3"),
+        ("  - python=3.x", "Write python=3.* in line 3"),
+        ("  - numpy=1.20,", "Write numpy=1.20 in line 3"),
+        ("  - numpy: 1.20", "Write numpy=1.20 in line 3"),
+        ("  - numpy ^1.2", "Write numpy>=1.2,<2 in line 3"),
+        ("  - conda-forge/numpy", "Write conda-forge::numpy in line 3"),
+        ("  - numpy pandas", "Write numpy and pandas in line 3 of environment.yml, each on a line of its own."),
+        ("  - conda install numpy", "Write numpy in line 3"),
+        ("  - numpy\n    - pandas", "Write numpy and pandas in line 3 of environment.yml, each on a line of its own."),
+        ("  - numpy\n  -pandas", "Write - pandas in line 4"),
+        ("  -numpy\n  -pandas", "Write - numpy in line 3"),
+        ("  - numpy\n - pandas", "Begin line 4 of environment.yml in the column in which the lines of its list begin"),
+        ('  - "numpy>=1.20\n  - six', "Close the quote in line 3"),
+        ("  - six\n  pip:\n    - attrs", "Write - pip: in line 4"),
+        ("  - dask[array]", "Write - dask[array] below `- pip:`, indented further than that, in place of line 3"),
+        ("  - -r more.txt", "Write - -r more.txt below `- pip:`"),
+        ("  - https://github.com/ada/tides", "Write - git+https://github.com/ada/tides below `- pip:`"),
+        ("  - pip: six", "Write - six below `- pip:`"),
+        ("  - pip:\n    - six=1.16", "Write six==1.16 in line 4"),
+    ],
+)
+def test_slip_in_an_environment_yml_is_told_what_is_meant(lines: str, told: str) -> None:
+    assert advice_of_conda(lines).startswith(told)
+
+
+WORDS = ["numpy", "==", "=", "1.2", "~", "^", "*", "x", ",", ";", " ", "'", '"', "[", "]", "-", "–", "\u00a0", "\u200b"]
+WORDS += ["pip install", "import", "as", ".", ">", "<", "and", "(", ")", "github.com/", "/", "@", ":"]
+
+
+@given(st.lists(st.sampled_from(WORDS)))
+@within_a_second
+def test_any_slips_together_are_read_or_fail_by_name(words: list[str]) -> None:
+    survives(lambda: pip.detect(MappingSource({"requirements.txt": "".join(words)}), Options()))
+
+
+@given(
+    st.sampled_from(["numpy ", "=", "1.", "1 ", ", ", "- ", "^1", "'", " and ", "\u00a0", ";", "a,"]),
+    st.integers(0, 2_000),
+)
+@within_a_second
+def test_slips_without_end_are_read_in_time(piece: str, times: int) -> None:
+    survives(lambda: pip.detect(MappingSource({"requirements.txt": f"numpy={piece * times}"}), Options()))
+
+
+def test_credentials_are_not_shown_in_what_is_proposed() -> None:
+    told = advice_of_conda("  - https://robot:hunter2@example.org/tides.zip")
+    assert "hunter2" not in told
