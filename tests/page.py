@@ -52,7 +52,7 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
         "pip_package_absent", "pip_import_name", "pip_standard_library", "conda_pip_package_absent", "pip_sklearn",
         "pip_no_version", "pip_none_for_this_python", "project_none_for_this_python", "pip_no_wheel_for_this_python",
         "pip_other_platform", "pip_conflict", "pip_conflict_with_own_pin", "poetry_conflict", "project_conflict",
-        "pip_yanked", "pip_published_later", "poetry_lock_newer", "poetry_unreadable",
+        "poetry_python_too_wide", "pip_yanked", "pip_published_later", "poetry_lock_newer", "poetry_unreadable",
     ),
     "The repository is at fault: what has no wheel and cannot be built as things are (exit code 65)": (
         "pip_psycopg2", "project_pygraphviz", "pip_library_missing", "pip_rust_missing", "pip_module_missing_in_build",

@@ -124,6 +124,24 @@ class NoneForPython(NamedTuple):
     python_origin: str = ""
 
 
+class PythonsTooWide(NamedTuple):
+    """Versions fit the Python that is built with, and none fits every Python that the project allows."""
+
+    name: str
+    specifier: str
+    python: str
+    """The one that is built with; empty where only a log is known."""
+    needs: tuple[tuple[str, str], ...]
+    """(version, what it needs of Python), newest first, at most five."""
+    instead: str
+    """What the project could allow, in Poetry's words: ">=3.10,<4.0"."""
+    asked: tuple[Line, ...] = ()
+    stated: Line | None = None
+    """The line that says which Pythons the project allows, and"""
+    allowed: str = ""
+    """which those are."""
+
+
 class NoneForPlatform(NamedTuple):
     """The versions that fit are made for other operating systems or processors."""
 

@@ -61,6 +61,7 @@ from builder.failures.built import (
     PipContradictsConda,
     PoetryUnreadable,
     ProgramMissing,
+    PythonsTooWide,
     Side,
     SourceBroken,
     StepFailed,
@@ -595,6 +596,20 @@ def _of_packages(failure: object) -> Words | None:
                 (*_other_python(failure, "have one"), *_for_this_python(failure), *_older_python(failure)),
                 Blame.REPOSITORY,
             )
+        case PythonsTooWide():
+            return (
+                f"No version of {failure.name} that fits {failure.specifier or 'what was asked'}"
+                " is made for every Python that the project allows",
+                _joined(
+                    _seen(failure.asked),
+                    str(failure.stated or ""),
+                    *(f"{failure.name} {version}".strip() + f" needs Python {need}" for version, need in failure.needs),
+                    "Poetry decides for all Pythons that are allowed"
+                    + (f", and not for {failure.python} alone" if failure.python else ""),
+                ),
+                _narrower(failure),
+                Blame.REPOSITORY,
+            )
         case NoneForPlatform():
             return (
                 f"{failure.name}{failure.specifier} is not made for Linux",
@@ -843,6 +858,17 @@ def _other_python(failure: NoneForPython | Wheels, have: str) -> tuple[str, ...]
     else:
         how = f"ask for Python {python}."
     return (f"Pythons that {have}: {', '.join(failure.pythons)}. For the nearest, {how}",)
+
+
+def _narrower(failure: PythonsTooWide) -> tuple[str, ...]:
+    """The line that says which Pythons are allowed, with those that are left; or with the one that is built with."""
+    if failure.stated is None:
+        return (f'Allow those alone for which there is one: python = "{failure.instead}".',)
+    narrowed = failure.stated.changed(failure.allowed, failure.instead)
+    if not failure.python:
+        return (narrowed,)
+    alone = failure.stated.text.replace(failure.allowed, f"~{failure.python}")
+    return (narrowed, f"Or allow that Python alone which is built with: {alone}")
 
 
 def _made_for(wheels: Wheels | None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder.failures.built import Line, LockStale, PoetryUnreadable
-from builder.recognition.resolution import MAX_EDGES, Edge, Report, failure
+from builder.failures.built import Line, LockStale, NoneForPython, PoetryUnreadable, PythonsTooWide
+from builder.recognition.resolution import MAX_EDGES, Edge, Report, failure, pythons
 from builder.recognition.said import Said
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -34,7 +34,30 @@ def recognise(said: Said) -> object | None:
         ):
             _clause(clause, report)
     report.root()
-    return failure(report, said)
+    found = failure(report, said)
+    return (_too_wide(found, report, said) if isinstance(found, NoneForPython) else None) or found
+
+
+def _too_wide(found: NoneForPython, report: Report, said: Said) -> PythonsTooWide | None:
+    """Poetry decides for all Pythons that a project allows: what it says of one may be true of another alone."""
+    mends = re.findall(rf"For {re.escape(found.name)}, .* set the `python` property to \"([0-9.,<>=!]+)\"", said.text)
+    mend = next((mend for mend in mends if not said.minor or said.minor in pythons([mend])), None)
+    if mend is None:
+        return None
+    needs = {need: version for name, version, need in report.pythons if name == found.name}
+    stated, allowed = next(iter(_stated(said)), (None, ""))
+    return PythonsTooWide(
+        found.name, found.specifier, said.minor, tuple((v, need) for need, v in needs.items())[::-1][:5], mend,
+        asked=found.asked, stated=stated, allowed=allowed,
+    )  # fmt: skip
+
+
+def _stated(said: Said) -> Iterator[tuple[Line, str]]:
+    """The line that says which Pythons a project allows, and which those are."""
+    for path, text in said.asked.files():
+        for number, line in enumerate(text.split("\n") if path.endswith("pyproject.toml") else (), 1):
+            if written := re.match(r"\s*python\s*=\s*([\"'])([^\"']+)\1", line):
+                yield said.asked.at(path, number), written[2]
 
 
 _UNREADABLE = (
@@ -83,7 +106,7 @@ def _clause(clause: str, report: Report) -> None:
     clause = re.sub(r"^(?:So, because|And because|Because) ", "", clause)
     if (found := _PYTHON.search(clause)) and (found[2] is not None or "which" in found[0]):
         depends = _NEEDS.search(clause[: found.start()] + clause[found.start() : found.end()])
-        report.pythons.append((found[1], found[2] or "", found[3].strip()))
+        report.pythons.append((found[1], found[2] or "", found[3].strip(" ,")))
         if depends and len(report.edges) < MAX_EDGES:
             report.edges.append(Edge(depends[1], found[1], found[2] or ""))
         return

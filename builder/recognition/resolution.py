@@ -160,7 +160,7 @@ def _none_for_python(name: str, report: Report, said: Said, needs: tuple[tuple[s
         _specifier(report, name),
         said.minor,
         needs=stated[:5],
-        pythons=_pythons(need for _, need in needs),
+        pythons=pythons(need for _, need in needs),
         available=known.versions if known else (),
         asked=said.asked.lines(name) or _asked_by(way, said),
         way=way if len(way) > 1 else (),
@@ -241,7 +241,7 @@ def _specifier(report: Report, name: str) -> str:
     return next((e.specifier for e in report.edges if canonical(e.name) == canonical(name)), "")
 
 
-def _pythons(needs: Iterable[str]) -> tuple[str, ...]:
+def pythons(needs: Iterable[str]) -> tuple[str, ...]:
     """Of the Pythons that are built with, those that any of the needs allows."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 

@@ -34,6 +34,7 @@ from builder.failures.built import (
     PackageNotFound,
     PoetryUnreadable,
     ProgramMissing,
+    PythonsTooWide,
     SourceBroken,
     StepFailed,
     StepNotStarted,
@@ -53,6 +54,16 @@ FAILED = Path(__file__).parent / "failed"
 """Ends of real builds: uv 0.13 on Debian 12 and Python 3.10, in what a build stage has; noise left out."""
 
 UNSOLVED = "error: No solution found when resolving dependencies"
+TOO_WIDE = (
+    "Because scipy (1.13.1) requires Python >=3.9",
+    " and scipy (1.14.0) requires Python >=3.10, scipy is forbidden.",
+    "So, because scipy (1.16.0) requires Python >=3.11",
+    " and study depends on scipy (^1.13), version solving failed.",
+    "  • Check your dependencies Python requirement: The Python requirement can be specified via the `python` property",
+    '    For scipy, a possible solution would be to set the `python` property to ">=3.9,<4.0"',
+    '    For scipy, a possible solution would be to set the `python` property to ">=3.10,<4.0"',
+    '    For scipy, a possible solution would be to set the `python` property to ">=3.11,<4.0"',
+)
 UNMATCHED = "Because non-package-mode depends on tides (^2) which doesn't match any versions, version solving failed."
 PIP = "uv finds no answer; asking pip"
 
@@ -95,6 +106,29 @@ def why(name: str, *versions: str, **more: object) -> str:
 
 def seen(found: object) -> list[str]:
     return explain(found).seen.splitlines()
+
+
+class TestPoetrysPythons:
+    PROJECT = '[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\npython = "^3.8"\nscipy = "^1.13"\n'
+
+    def test_a_project_that_allows_more_pythons_than_a_package_is_told_the_line_to_write(self) -> None:
+        found = failure_of({"pyproject.toml": self.PROJECT}, *TOO_WIDE)
+        assert isinstance(found, PythonsTooWide)
+        assert "made for every Python that the project allows" in explain(found).title
+        assert seen(found)[:2] == ['pyproject.toml:5: scipy = "^1.13"', 'pyproject.toml:4: python = "^3.8"']
+        assert explain(found).fix == (
+            'Change pyproject.toml:4 to: python = ">=3.9,<4.0"',
+            'Or allow that Python alone which is built with: python = "~3.10"',
+        )
+
+    def test_a_log_alone_says_it_without_the_line(self) -> None:
+        found = explain(recognise(BuildFailed(STEP, "exit code: 1", TOO_WIDE), python="", timeout=60))
+        assert found.fix == ('Allow those alone for which there is one: python = ">=3.9,<4.0".',)
+
+    def test_a_package_that_is_not_made_for_the_python_that_is_built_with_is_told_so(self) -> None:
+        project = self.PROJECT.replace("^3.8", "~3.8 || ~3.9")
+        found = failure_of({"pyproject.toml": project}, *(line for line in TOO_WIDE if ">=3.9" not in line))
+        assert isinstance(found, NoneForPython)
 
 
 class TestVersions:
