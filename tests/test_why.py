@@ -77,6 +77,7 @@ def test_versions_are_told_from_those_that_were_withdrawn_and_those_for_others(
 ) -> None:
     (found,) = ask(spoken, "Tides")
     assert found["versions"] == ["1.1", "1.0"]
+    assert found["series"] == ["1.1", "1.0"]
     assert found["python"] == f"3.{MINOR}"
     assert found["absent"] is False
     assert found["others"] == [

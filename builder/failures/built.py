@@ -87,6 +87,8 @@ class NoVersion(NamedTuple):
     way: tuple[str, ...] = ()
     near: tuple[str, ...] = ()
     """Names that look like it, where it is not known whether there is such a package at all."""
+    series: tuple[str, ...] = ()
+    """The newest version of each 1.x, as far as they are known."""
 
 
 class NotYetPublished(NamedTuple):

@@ -112,6 +112,7 @@ from builder.quantities import size_in_words
 from builder.recognition.names import distribution, is_known, part_of
 from detectors import failures as detected
 from detectors import slip, yamlfile
+from detectors.gpu import TORCH
 
 Words = tuple[str, str, tuple[str, ...], Blame]
 
@@ -792,12 +793,36 @@ def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
 def _other_version(failure: NoVersion) -> tuple[str, ...]:
     if failure.available:
         return (
-            *_edit(failure.asked, failure.way, failure.specifier, failure.available),
+            *(_without_label(failure) or _edit(failure.asked, failure.way, failure.specifier, _candidates(failure))),
             f"Versions that exist{_for(failure.python)}: {', '.join(failure.available)}.",
         )
     near = (f"Or is another name meant: {', '.join(failure.near)}?",) if failure.near else ()
     python = _for(failure.python)
     return (f"Check which versions of {failure.name} there are{python}.", *near)
+
+
+def _candidates(failure: NoVersion) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*failure.available, *failure.series)))
+
+
+def _without_label(failure: NoVersion) -> tuple[str, ...]:
+    """For 2.1.0+cu118, a build that is published elsewhere: the version that the index has, and where that build is."""
+    asked = re.fullmatch(r"(?:===?|)\s*([0-9][\w.]*)(\+[\w.]+)", failure.specifier)
+    if not asked or failure.way or not failure.asked:
+        return ()
+    known = _candidates(failure)
+    version = asked[1] if any(_release(v)[:2] == _release(asked[1])[:2] for v in known) else _nearest(asked[1], known)
+    line = failure.asked[0]
+    whose = "PyTorch names" if failure.name in TORCH else f"the authors of {failure.name} name"
+    how = {
+        "toml": f"as an index in {line.path}, and as the source of {failure.name}",
+        "yml": "with a line `- --extra-index-url` and its address, first in the pip: list",
+        "yaml": "with a line `- --extra-index-url` and its address, first in the pip: list",
+    }.get(line.path.rpartition(".")[2], f"with a line `--extra-index-url` and its address at the top of {line.path}")
+    return (
+        line.changed("".join(asked.groups()), version),
+        f"Or give the index that {whose} for builds with {asked[2]}, {how}.",
+    )
 
 
 def _there_were(failure: NotYetPublished) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ _YANKED = "Ignored the following yanked versions: "
 _OTHER_PYTHON = "Ignored the following versions that require a different python version: "
 
 MAX_VERSIONS = 5
+MAX_SERIES = 20
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]{0,60}")
 _MAX_TEXT = 200
@@ -56,6 +57,8 @@ class Facts:
     others: tuple[Other, ...] = ()
     absent: bool = False
     built: Built | None = None
+    series: tuple[str, ...] = ()
+    """Of the versions that this Python could have, the newest of each 1.x, as far as they are known."""
 
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:
@@ -80,7 +83,8 @@ def _answered(said: Said, name: str) -> Facts | None:
         if isinstance(answer, dict) and canonical(str(answer.get("name"))) == canonical(name):
             others = tuple(other for value in _list(answer.get("others")) if (other := _other(value)))
             absent = answer.get("absent") is True
-            return Facts(_versions(answer.get("versions")), others, absent, _built(answer.get("built")))
+            versions, series = _versions(answer.get("versions")), _versions(answer.get("series"), MAX_SERIES)
+            return Facts(versions, others, absent, _built(answer.get("built")), series)
     return None
 
 
@@ -116,15 +120,16 @@ def _pips(said: Said, name: str) -> Facts | None:
     for entry in _left_out(said, _OTHER_PYTHON).split("; "):
         version, _, need = entry.partition(" Requires-Python ")
         others.append(Other(version, need[:_MAX_TEXT]))
-    return Facts(versions, tuple(o for o in reversed(others) if _VERSION.fullmatch(o.version))[:MAX_VERSIONS])
+    left_out = tuple(o for o in reversed(others) if _VERSION.fullmatch(o.version))[:MAX_VERSIONS]
+    return Facts(versions, left_out)
 
 
 def _left_out(said: Said, words: str) -> str:
     return next((line.partition(words)[2] for line in said.lines if words in line), "")
 
 
-def _versions(values: Any) -> tuple[str, ...]:
-    return tuple(v for v in _list(values) if isinstance(v, str) and _VERSION.fullmatch(v))[:MAX_VERSIONS]
+def _versions(values: Any, most: int = MAX_VERSIONS) -> tuple[str, ...]:
+    return tuple(v for v in _list(values) if isinstance(v, str) and _VERSION.fullmatch(v))[:most]
 
 
 def _list(values: Any) -> list[Any]:

@@ -118,6 +118,7 @@ def _no_version(name: str, report: Report, said: Said) -> object:
         asked=said.asked.lines(name) or _asked_by(way, said),
         way=way if len(way) > 1 else (),
         near=() if known and not known.absent else nearest(name),
+        series=known.series if known else (),
     )
 
 

@@ -150,6 +150,30 @@ class TestVersions:
         )
         assert found == NoVersion("six", "==99", "3.10", ("1.17.0", "1.16.0"))
 
+    def test_the_nearest_of_all_series_is_proposed_where_the_newest_are_far(self) -> None:
+        found = failure_of(
+            {"requirements.txt": "numpy==1.26.7\n"},
+            "ERROR: Could not find a version that satisfies the requirement numpy==1.26.7 (from versions: 1.26.4, 2.2.6)",
+            why("numpy", "2.2.6", "2.2.5", series=["2.2.6", "2.1.3", "1.26.4", "1.25.2"]),
+        )
+        assert explain(found).fix[0] == "Change requirements.txt:1 to: numpy==1.26.4"
+
+    @pytest.mark.parametrize(("asked", "instead"), [("2.1.0+cu118", "2.1.0"), ("1.7.1+cu110", "1.11.0")])
+    def test_a_build_that_is_published_elsewhere_is_told_the_version_here_and_whose_index_has_it(
+        self, asked: str, instead: str
+    ) -> None:
+        found = failure_of(
+            {"requirements.txt": f"torch=={asked}\n"},
+            f"ERROR: Could not find a version that satisfies the requirement torch=={asked} (from versions: 2.14.1)",
+            why("torch", "2.14.1", series=["2.14.1", "2.1.2", "1.11.0"]),
+        )
+        label = asked.partition("+")[2]
+        assert explain(found).fix[:2] == (
+            f"Change requirements.txt:1 to: torch=={instead}",
+            f"Or give the index that PyTorch names for builds with +{label}, with a line `--extra-index-url` and its"
+            " address at the top of requirements.txt.",
+        )
+
     def test_a_version_of_a_later_day_names_its_day_and_those_that_were_there(self) -> None:
         found = failure_of(
             {"requirements.txt": "six==1.17.0\n"},

@@ -3,14 +3,15 @@
 Prints a line for each that there is something to say of, for whoever explains the failure:
 
     launchyard-why: {"name": "tides", "python": "3.10", "absent": false, "versions": ["2.0", "1.2"],
+                     "series": ["2.0", "1.2"],
                      "others": [{"version": "3.0", "python": ">=3.13"}, {"version": "2.1", "yanked": "wrong"},
                                 {"version": "2.0", "platform": "win32, win_amd64"}],
                      "built": {"version": "1.2", "pythons": ["3.7", "3.8"], "nearest": "2.0"}}
 
 `built` is there where a version had to be built: for which Pythons it has a wheel, and which is the next version with
 one for this Python, the last before it where none follows, or null. Versions are those that this Python could have,
-others those that it could not; newest first, at most five of a kind. The answers of an index, and the names, which
-come from a log, are other people's words: all is bounded.
+others those that it could not; newest first, at most five of a kind. `series` are the newest of each major and minor.
+The answers of an index, and the names, which come from a log, are other people's words: all is bounded.
 Format: https://packaging.python.org/en/latest/specifications/simple-repository-api/
 """
 
@@ -42,6 +43,7 @@ from pip._vendor.packaging.version import InvalidVersion
 MARK = "launchyard-why: "
 MAX_NAMES = 5
 MAX_VERSIONS = 5
+MAX_SERIES = 20
 MAX_TEXT = 200
 MAX_ANSWER = 20_000_000
 """Bytes; the longest page seen has some 5 MB."""
@@ -137,9 +139,18 @@ def answer(name, entries, minor, as_of, built=None):
     ]
     found = {
         "name": name, "python": f"3.{minor}", "absent": not entries,
-        "versions": [str(version) for version in (stable or usable)[:MAX_VERSIONS]], "others": others,
+        "versions": [str(version) for version in (stable or usable)[:MAX_VERSIONS]],
+        "series": [str(version) for version in series(stable)], "others": others,
     }  # fmt: skip
     return found | ({"built": wheels(by_version, built, stable, minor)} if built else {})
+
+
+def series(newest):
+    """The first of each major and minor, where the newest are first."""
+    first = {}
+    for version in newest:
+        first.setdefault(version.release[:2], version)
+    return list(first.values())[:MAX_SERIES]
 
 
 def wheels(by_version, built, stable, minor):
