@@ -45,7 +45,8 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
         "hooks_apt_invalid",
     ),
     "The repository is at fault: what it asks of conda (exit code 65)": (
-        "conda_package_absent", "conda_version_absent", "conda_unsatisfiable", "conda_unsatisfiable_default_python",
+        "conda_package_absent", "conda_names_of_the_index", "conda_exported_on_windows", "conda_version_absent",
+        "conda_unsatisfiable", "conda_unsatisfiable_default_python",
         "conda_pip_contradicts_conda", "conda_pip_needs_another_version", "conda_channel_absent",
     ),
     "The repository is at fault: what it asks of the index (exit code 65)": (

@@ -339,6 +339,20 @@ class ChannelsLack(NamedTuple):
     missing: tuple[tuple[Demand, tuple[str, ...], tuple[str, ...]], ...]
     """(what was asked, near names, versions that there are), the newest versions first."""
     channels: tuple[str, ...]
+    specs: tuple[tuple[str, str], ...] = ()
+    """(name, spec as it was asked for) of those of which only the name is above."""
+
+
+class ExportedElsewhere(NamedTuple):
+    """An environment file that conda has exported, with what the channels have for another system or no more."""
+
+    path: str
+    system: str
+    """ "Windows" or "macOS"; empty where that is not known."""
+    foreign: tuple[Demand, ...]
+    """What that system alone has."""
+    builds: tuple[Demand, ...]
+    """Specs with builds, each a version made for one system."""
 
 
 class Unsatisfiable(NamedTuple):

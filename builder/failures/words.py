@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 
 from builder.failures import Blame
 from builder.failures.asked import (
@@ -43,6 +44,7 @@ from builder.failures.built import (
     DebianPackageAbsent,
     Demand,
     DiskFull,
+    ExportedElsewhere,
     GitRequirementAbsent,
     HashMismatch,
     IndexUnreachable,
@@ -109,10 +111,13 @@ from builder.failures.served import (
     VersionPinned,
 )
 from builder.quantities import size_in_words
-from builder.recognition.names import distribution, is_known, part_of
+from builder.recognition.names import conda_name, distribution, is_known, part_of
 from detectors import failures as detected
 from detectors import slip, yamlfile
 from detectors.gpu import TORCH
+
+SHOWN = 8
+"""Lines of an exported file that are shown of a kind."""
 
 Words = tuple[str, str, tuple[str, ...], Blame]
 
@@ -1088,7 +1093,19 @@ def _of_conda(failure: object) -> Words | None:
             return (
                 title,
                 "\n".join(line for missing in failure.missing for line in _lacking(*missing, where)),
-                tuple(_in_its_place(*missing) for missing in failure.missing),
+                tuple(_in_its_place(*missing, dict(failure.specs)) for missing in failure.missing),
+                Blame.REPOSITORY,
+            )
+        case ExportedElsewhere():
+            where = f"on {failure.system}" if failure.system else "with builds that the channels do not have"
+            return (
+                f"{failure.path} was exported {where}",
+                _joined(
+                    *(f"{_asked(asked)}: only {failure.system} has it" for asked in failure.foreign[:SHOWN]),
+                    *_and_more(failure.builds),
+                    "A build, which stands behind the second =, is made for one system" * bool(failure.builds),
+                ),
+                _exported(failure),
                 Blame.REPOSITORY,
             )
         case Unsatisfiable():
@@ -1163,13 +1180,48 @@ def _lacking(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...], wh
     return (_asked(asked), f"  {has}" + (f"; near are {', '.join(near)}" if near else ""))
 
 
-def _in_its_place(asked: Demand, near: tuple[str, ...], versions: tuple[str, ...]) -> str:
+def _in_its_place(
+    asked: Demand, near: tuple[str, ...], versions: tuple[str, ...], specs: Mapping[str, str] | None = None
+) -> str:
+    name = _spec_name(asked)
     if versions:
         version = re.search(r"[ =<>!~]+([0-9]\S*)", asked.text)
-        return _changed(asked, f"{_spec_name(asked)}={_nearest(version[1] if version else '', versions)}")
+        return _changed(asked, f"{name}={_nearest(version[1] if version else '', versions)}")
+    spec = (specs or {}).get(name, asked.text)
+    if other := conda_name(name):
+        return f"conda's name for {name} is {other}. {_changed(asked, _renamed(spec, other))}"
+    if part := part_of(name):
+        return f"Take {asked.origin or name} out: {name} is part of {part}."
+    if is_known(name):
+        requirement = re.sub(r"^([\w.-]+) *=(?!=)", r"\1==", spec)
+        moved = f"write - {requirement} below `- pip:`, and take it out{_at(asked)}"
+        return f"{name} is a package of the Python index: {moved}."
     if near:
         return f"If {near[0]} is meant: {_changed(asked, near[0])}"
     return f"Check {asked.text}{_at(asked)}; a package of the Python index goes below `- pip:`."
+
+
+def _renamed(spec: str, name: str) -> str:
+    """A spec of another package; the index numbers some with a fourth part that conda does not know."""
+    bounds = re.sub(r"^(?:\S+::)?[\w.-]+", "", spec)
+    return name + re.sub(r"(\d+\.\d+\.\d+)\.\d+", r"\1", "" if re.search(r"=0\.0\b", bounds) else bounds)
+
+
+def _and_more(builds: tuple[Demand, ...]) -> tuple[str, ...]:
+    more = len(builds) - SHOWN
+    return (*map(_asked, builds[:SHOWN]), *((f"  and {more} more like it",) if more > 0 else ()))
+
+
+def _exported(failure: ExportedElsewhere) -> tuple[str, ...]:
+    path = shlex.quote(failure.path)
+    names = ", ".join(_spec_name(asked) for asked in failure.foreign)
+    out = rf"sed -i -E 's/^( *- *[^=]+=[^=]+)=[^=]+$/\1/' {path}"
+    return (
+        f"Where the environment is, write it anew: conda env export --from-history > {path}"
+        " (what pip installed is not in it, and goes below `- pip:`).",
+        *((f"Or take the builds out: {out}",) if failure.builds else ()),
+        *((f"{'And' if failure.builds else 'Or'} take out what only {failure.system} has: {names}.",) if names else ()),
+    )
 
 
 def _changed(asked: Demand, spec: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +18,11 @@ from builder.failures.built import (
     ChannelsLack,
     ChannelUnreachable,
     Demand,
+    ExportedElsewhere,
     PipContradictsConda,
     Unsatisfiable,
 )
+from builder.recognition.names import system_of
 from builder.recognition.said import Asked, Said, canonical
 from builder.transcript import OF_CONDA
 
@@ -30,6 +32,9 @@ SHOWN = 12
 MAX_PROOF = 20_000
 """Characters of a resolver's proof that are read."""
 
+Missing = tuple[Demand, tuple[str, ...], tuple[str, ...]]
+
+_BUILD = re.compile(r"[\w.-]+ *={1,2} *[\w.!+*]+ *= *[\w.*+]+$")
 _SPEC = re.compile(r"[\w.:/-]{1,100}(?:[ =<>!~,|*\w.+-]{0,100})")
 _NAME = re.compile(r"[\w.-]{1,100}")
 _VERSION = re.compile(r"[\w.!+-]{1,50}")
@@ -59,6 +64,13 @@ class Origins:
         if canonical(name) not in self._pip or not (lines := self._asked.lines(name)):
             return None
         return Demand(lines[0].text.lstrip("- ").strip("'\""), lines[0].place)
+
+    def system(self, foreign: Iterable[Demand]) -> str:
+        """Where it was exported: by what that system alone has, else by the path that an export ends with."""
+        for _, text in self._asked.files():
+            if prefix := re.search(r"^prefix: *['\"]?([A-Za-z]:\\|/Users/|/opt/homebrew/)", text, re.MULTILINE):
+                return "Windows" if prefix[1][1] == ":" else "macOS"
+        return next((system_of(_name(demand.text)) for demand in foreign), "")
 
     def of_channel(self, address: str) -> Demand:
         """A channel by its address; environment.yml names it so, or by the end of it."""
@@ -123,12 +135,25 @@ def _told(text: str, origins: Origins) -> object | None:
     if absent or versions:
         names = ((origins.of_spec(name), near, ()) for name, near in absent.items())
         specs = ((origins.of_spec(spec), (), there) for spec, there in versions.items())
-        return ChannelsLack((*names, *specs), channels)
+        return _lack((*names, *specs), channels, origins)
     together = _list(told.get("together"), _SPEC)
     if not together:
         return None
     instead = ((spec, str(v)) for spec, v in _mapping(told.get("instead")) if _VERSION.fullmatch(str(v)))
     return Unsatisfiable(tuple(map(origins.of_spec, together)), tuple(instead), _chain(text))
+
+
+def _lack(missing: tuple[Missing, ...], channels: tuple[str, ...], origins: Origins) -> object:
+    """What the channels lack: packages and versions, or what was exported on another system."""
+    texts = [demand.text for demand, _, _ in missing]
+    if any(system_of(_name(text)) or _BUILD.search(text) for text in texts):
+        asked = [origins.of_spec(spec) for spec in origins.specs or texts]
+        foreign = tuple(demand for demand in asked if system_of(_name(demand.text)))
+        builds = tuple(demand for demand in asked if _BUILD.search(demand.text) and demand not in foreign)
+        path = next((demand.origin.partition(":")[0] for demand in asked if ":" in demand.origin), "environment.yml")
+        return ExportedElsewhere(path, origins.system(foreign), foreign, builds)
+    written = {_name(spec): spec for spec in origins.specs}
+    return ChannelsLack(missing, channels, tuple((name, written[name]) for name in texts if name in written))
 
 
 def _said(text: str, origins: Origins) -> object | None:
@@ -144,9 +169,10 @@ def _said(text: str, origins: Origins) -> object | None:
         specs = re.findall(r"- (\S[^\n]*)", found[1])[:SHOWN]
         channels = re.search(r"Current channels:\s*((?:\n\s*- \S+)+)", text)
         named = re.findall(r"- (\S+)", channels[1]) if channels else []
-        return ChannelsLack(
+        return _lack(
             tuple((origins.of_spec(spec.strip()), (), ()) for spec in specs),
             tuple(dict.fromkeys(re.sub(_SUBDIR, "", channel) for channel in named)),
+            origins,
         )
     if found := re.search(
         r"nothing provides requested ([^\n]+)|[└├]─ ([^\n└├]+?) does not exist \(perhaps a typo", text

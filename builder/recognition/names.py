@@ -86,6 +86,43 @@ IMPORTS = {
 From the packages' own documentation; where a package comes in several builds, the one for a server.
 """
 
+OF_CONDA = {
+    "annoy": "python-annoy",
+    "blosc": "python-blosc",
+    "build": "python-build",
+    "community": "python-louvain",
+    "ggplot2": "r-ggplot2",
+    "java": "openjdk",
+    "kaleido": "python-kaleido",
+    "msgpack": "msgpack-python",
+    "node": "nodejs",
+    "opencv-contrib-python": "opencv",
+    "opencv-contrib-python-headless": "opencv",
+    "opencv-python": "opencv",
+    "opencv-python-headless": "opencv",
+    "psycopg2-binary": "psycopg2",
+    "pyqt5": "pyqt",
+    "r": "r-base",
+    "tables": "pytables",
+    "tidyverse": "r-tidyverse",
+    "torch": "pytorch",
+    "torch-cluster": "pytorch_cluster",
+    "torch-geometric": "pytorch_geometric",
+    "torch-scatter": "pytorch_scatter",
+    "torch-sparse": "pytorch_sparse",
+}
+"""What conda-forge calls a package that has another name on the index, or as people speak of it."""
+
+_OF_SYSTEMS = {
+    "Windows": re.compile(
+        r"vc|vc14_runtime|vs20\d\d_(?:runtime|win-64)|ucrt|msvc_runtime|pywin32|pywin32-ctypes|pywinpty|winpty|wincertstore"
+        r"|win_inet_pton|win_unicode_console|windows-curses|m2w64-[\w-]+|msys2-conda-epoch|icc_rt|menuinst"
+        r"|(?:console|powershell)_shortcut\w*"
+    ),
+    "macOS": re.compile(r"appnope|libcxx|libcxxabi|python\.app|pyobjc-[\w-]+|cctools(?:_\w+-\d+)?|ld64|\w+_osx-\w+"),
+}
+"""Packages that conda's channels have for one system alone, by their names."""
+
 OF_LINUX = frozenset(
     {
         "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "hidpidaemon", "language-selector",
@@ -120,6 +157,17 @@ def is_known(requirement: str) -> bool:
 def distribution(name: str) -> str | None:
     """The package that brings what is imported under a name, where the two differ."""
     return IMPORTS.get(canonical(name))
+
+
+def conda_name(name: str) -> str | None:
+    """What conda-forge calls a package that the index, or an import, calls otherwise."""
+    package = distribution(name) or canonical(name)
+    return OF_CONDA.get(package) or distribution(name)
+
+
+def system_of(name: str) -> str:
+    """The system that alone has a package of conda's, "Windows" or "macOS"; "" where that is not known."""
+    return next((system for system, names in _OF_SYSTEMS.items() if names.fullmatch(name)), "")
 
 
 def part_of(name: str) -> str:
