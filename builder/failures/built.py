@@ -300,6 +300,17 @@ class HashMismatch(NamedTuple):
     asked: tuple[Line, ...] = ()
 
 
+class HashesIncomplete(NamedTuple):
+    """Some requirements say by a hash which file they are; pip wants that of all of them, and of what they need."""
+
+    kind: str
+    """ "absent", "unpinned" for what names no one version, "impossible" for what is no one file."""
+    requirements: tuple[tuple[str, tuple[Line, ...]], ...]
+    """(what is at fault, the lines that ask for it); of the kind "absent", as it should be, with its hash."""
+    path: str
+    """The requirements file."""
+
+
 class GitRequirementAbsent(NamedTuple):
     """A requirement that lies in a git repository, which is not there or not public."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from builder.failures import Blame
 from builder.failures.asked import (
@@ -46,6 +46,7 @@ from builder.failures.built import (
     DiskFull,
     ExportedElsewhere,
     GitRequirementAbsent,
+    HashesIncomplete,
     HashMismatch,
     IndexUnreachable,
     Line,
@@ -715,6 +716,13 @@ def _of_packages(failure: object) -> Words | None:
                 ),
                 Blame.REPOSITORY,
             )
+        case HashesIncomplete():
+            return (
+                "Not every requirement has a hash that pip could check",
+                "\n".join(_hashless(failure)),
+                _with_hashes(failure),
+                Blame.REPOSITORY,
+            )
         case GitRequirementAbsent():
             return (
                 f"There is no public repository {failure.address}",
@@ -750,6 +758,35 @@ def _of_packages(failure: object) -> Words | None:
                 Blame.REPOSITORY,
             )
     return None
+
+
+def _hashless(failure: HashesIncomplete) -> Iterator[str]:
+    why = {
+        "absent": "it has no hash",
+        "unpinned": "it names no one version, and so no one file",
+    }.get(failure.kind, "it is no one file, and so has no hash")
+    for requirement, asked in failure.requirements:
+        needed = requirement.partition(" --hash")[0] + ", which another requirement needs"
+        yield f"{asked[0] if asked else needed}: {why}"
+    yield "Where one requirement has a hash, pip wants one of each, and of what they need"
+
+
+def _with_hashes(failure: HashesIncomplete) -> tuple[str, ...]:
+    path = shlex.quote(failure.path)
+    out = rf"Take all hashes out: sed -i -E 's/ *\\$//; s/ *--hash[= ]\S+//g; /^ *$/d' {path}"
+    if failure.kind == "impossible":
+        return (out,)
+    if failure.kind == "absent":
+        lines = (
+            f"Change {asked[0].place} to: {line}" if asked else f"Add to {failure.path} the line: {line}"
+            for line, asked in failure.requirements
+        )
+        return (*lines, f"Or {out[:1].lower()}{out[1:]}")
+    return (
+        "Write the file anew, with what the requirements need and all hashes:"
+        f" uv pip compile --generate-hashes {path} --output-file {path}",
+        f"Or {out[:1].lower()}{out[1:]}",
+    )
 
 
 _POETRY_FIX = {

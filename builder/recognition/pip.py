@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import islice, takewhile
 
-from builder.failures.built import Conflict, HashMismatch, Side
+from builder.failures.built import Conflict, HashesIncomplete, HashMismatch, Line, Side
 from builder.recognition.resolution import Edge, Report, failure, in_order
 from builder.recognition.said import Said
+
+MAX_HASHLESS = 10
+"""Requirements without a hash that are named."""
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _UNSATISFIED = re.compile(rf"satisfies the requirement ({_NAME})(?:\[[^\]]*\])?(\S*).* \(from versions: (.*)\)")
@@ -16,8 +20,8 @@ _ASKED = re.compile(rf"^\s+The user requested (?:\(constraint\) )?({_NAME})(?:\[
 
 def recognise(said: Said) -> object | None:
     """The failure behind pip's last words, None where they are none of these."""
-    if mismatch := _hash_mismatch(said):
-        return mismatch
+    if of_hashes := _hash_mismatch(said) or _hashes_incomplete(said):
+        return of_hashes
     for line in said.lines:
         if found := _UNSATISFIED.search(line):
             report = Report((line.strip(),), [Edge("", found[1], found[2])])
@@ -37,6 +41,35 @@ def _hash_mismatch(said: Said) -> HashMismatch | None:
             hashes = tuple(text.strip() for text in said.lines[number : number + 6] if re.search("sha|md5|Got", text))
             return HashMismatch(found[1], found[2] or "", hashes, said.asked.lines(found[1]))
     return None
+
+
+_OF_HASHES = {
+    "absent": re.compile(r"Hashes are required in --require-hashes mode, but they are missing"),
+    "unpinned": re.compile(r"In --require-hashes mode, all requirements must have their versions pinned"),
+    "impossible": re.compile(r"Can't verify hashes for these|cannot be installed when requiring hashes"),
+}
+
+
+def _hashes_incomplete(said: Said) -> HashesIncomplete | None:
+    for number, line in enumerate(said.lines):
+        kind = next((kind for kind, words in _OF_HASHES.items() if words.search(line)), "")
+        if kind:
+            below = takewhile(lambda line: line.startswith("    "), said.lines[number + 1 :])
+            texts = [text.strip() for text in islice(below, MAX_HASHLESS)] or [line]
+            path = said.asked.plan.files[0].path if said.asked.plan else "requirements.txt"
+            return HashesIncomplete(kind, tuple(_hashless(text, said) for text in texts), path)
+    return None
+
+
+def _hashless(text: str, said: Said) -> tuple[str, tuple[Line, ...]]:
+    """What pip lists: "attrs==23.2.0 --hash=sha256:…", "six>=1.5 from https://… (from tides==1.0->-r … (line 1))"."""
+    requirement = re.match(r"(?:ERROR: )?(?:The editable requirement )?(.+?)(?: from | \(from |$)", text)
+    shown = (requirement[1] if requirement else text).replace("file:///work/", "./")
+    place = re.search(r"\(from -r /work/(\S+) \(line (\d+)\)\)", text)
+    if place and said.asked.plan and place[1] in (file.path for file in said.asked.plan.files):
+        return shown, (said.asked.at(place[1], int(place[2])),)
+    name = re.match(_NAME, shown)
+    return shown, said.asked.lines(name[0]) if name else ()
 
 
 def _conflict(said: Said) -> object | None:

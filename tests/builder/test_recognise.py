@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import time
 from pathlib import Path
 
@@ -106,6 +108,52 @@ def why(name: str, *versions: str, **more: object) -> str:
 
 def seen(found: object) -> list[str]:
     return explain(found).seen.splitlines()
+
+
+class TestHashes:
+    HASH = "--hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
+    REQUIREMENTS = f"six==1.16.0 \\\n    {HASH}\nattrs==23.2.0\n"
+
+    def test_a_requirement_without_a_hash_is_told_the_line_that_has_it(self) -> None:
+        found = failure_of(
+            {"requirements.txt": self.REQUIREMENTS},
+            "ERROR: Hashes are required in --require-hashes mode, but they are missing from some requirements. Here is",
+            "    attrs==23.2.0 --hash=sha256:99b8",
+            "    idna==3.7 --hash=sha256:82fe",
+        )
+        assert seen(found)[:2] == [
+            "requirements.txt:3: attrs==23.2.0: it has no hash",
+            "idna==3.7, which another requirement needs: it has no hash",
+        ]
+        assert explain(found).fix[:2] == (
+            "Change requirements.txt:3 to: attrs==23.2.0 --hash=sha256:99b8",
+            "Add to requirements.txt the line: idna==3.7 --hash=sha256:82fe",
+        )
+
+    def test_a_requirement_that_names_no_one_version_is_told_how_all_get_hashes(self) -> None:
+        found = failure_of(
+            {"requirements.txt": f"attrs>=23 {self.HASH}\n"},
+            "ERROR: In --require-hashes mode, all requirements must have their versions pinned with ==. These do not:",
+            "    attrs>=23 from https://files.example.org/attrs.whl (from -r /work/requirements.txt (line 1))",
+            "    six>=1.5 from https://files.example.org/six.whl (from attrs==23->-r /work/requirements.txt (line 1))",
+        )
+        assert seen(found)[0].startswith("requirements.txt:1: attrs>=23")
+        assert seen(found)[1].startswith("six>=1.5, which another requirement needs")
+        assert "uv pip compile --generate-hashes requirements.txt" in explain(found).fix[0]
+
+    def test_a_directory_of_the_repository_has_no_hash(self) -> None:
+        found = failure_of(
+            {"requirements.txt": f"-e ./lib\nsix==1.16.0 {self.HASH}\n", "lib/setup.py": ""},
+            "ERROR: The editable requirement file:///work/lib (from -r /work/requirements.txt (line 1)) cannot be"
+            " installed when requiring hashes, because there is no single file to hash.",
+        )
+        assert seen(found)[0] == "requirements.txt:1: -e ./lib: it is no one file, and so has no hash"
+
+    def test_the_proposed_command_takes_out_hashes_and_nothing_else(self, tmp_path: Path) -> None:
+        found = failure_of({"requirements.txt": self.REQUIREMENTS}, "ERROR: Can't verify hashes for these requirements")
+        (tmp_path / "requirements.txt").write_text(self.REQUIREMENTS)
+        subprocess.run(shlex.split(explain(found).fix[0].partition(": ")[2]), check=True, cwd=tmp_path)
+        assert (tmp_path / "requirements.txt").read_text() == "six==1.16.0\nattrs==23.2.0\n"
 
 
 class TestPoetrysPythons:
