@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import reduce
 from pathlib import Path
@@ -121,7 +121,7 @@ def _planned(builder: Builder, request: Request) -> Planned:
         planned = builder.plan(request)
     except BuildError as error:
         if isinstance(error.failure, NoEnvironment) and not (request.worktree or request.ref):
-            _note_uncommitted(Path(request.repository).expanduser() / error.failure.looked_in)
+            _note_uncommitted(Path(request.repository).expanduser() / error.failure.looked_in, error.failure.seen)
         raise
     root = planned.address.local
     if root and not request.worktree and not request.ref:
@@ -131,9 +131,9 @@ def _planned(builder: Builder, request: Request) -> Planned:
     return planned
 
 
-def _note_uncommitted(directory: Path) -> None:
+def _note_uncommitted(directory: Path, committed: Sequence[str]) -> None:
     """Say which files would make an environment, had they been committed."""
-    for name in (name for name in WANTED if (directory / name).is_file()):
+    for name in (name for name in WANTED if name not in committed and (directory / name).is_file()):
         note(f"{name} is there and not committed. --worktree takes it, unless .gitignore leaves it out.")
 
 

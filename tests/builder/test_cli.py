@@ -146,6 +146,14 @@ def test_environment_that_is_not_committed_is_said_to_be_there(
     assert "requirements.txt is there and not committed. --worktree takes it" in result.stderr
 
 
+def test_a_pyproject_that_is_no_environment_is_not_said_to_be_uncommitted(
+    launchyard: Launchyard, make_repository: MakeRepository
+) -> None:
+    result = launchyard("plan", make_repository({"pyproject.toml": "[tool.ruff]\n"}))
+    assert result.exit_code == 65
+    assert "not committed" not in result.stderr
+
+
 def test_changes_that_are_not_committed_are_said_not_to_count(launchyard: Launchyard, six: Path) -> None:
     assert "Not committed" not in launchyard("plan", six).stderr
     (six / "README.md").write_text("of no matter\n")
