@@ -74,7 +74,8 @@ class ListOfAnother(NamedTuple):
     found: str
     """That line, cut short."""
     command: str
-    """"conda list --export", "pip list", or "pip freeze", which writes where conda made the packages."""
+    """"conda list --export", "conda list --explicit", "conda env export", "pip list", or "pip freeze", which writes
+    where conda made the packages."""
     lines: int
     """How many lines are of that kind."""
 

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
+from detectors import pyproject
 from detectors.failures import BuildError, one_line
 from detectors.layout import Layout
 from detectors.source import Entry, Source
@@ -27,10 +28,17 @@ MAX_NAME = 255
 JULIA = ("Project.toml", "JuliaProject.toml", "Manifest.toml")
 """https://pkgdocs.julialang.org/v1/toml-files/; one of them is close to pyproject.toml by its letters alone."""
 
+_AS_PIXI = "environment.yml, as `pixi workspace export conda-environment` writes it"
+_AS_FLIT = "requirements.txt with the line `-e .`, or a [project] table in place of [tool.flit.metadata]"
+
 _TABLE = (
-    (r"pyproject\.toml", "one with a [project] or a [tool.poetry] table: this one only configures tools"),
     (r"(conda[-_]?)?env(ironment)?s?([-_].+)?\.ya?ml(\..+)?|conda\.ya?ml", "environment.yml"),
-    (r"requirements?([-_.].+)?\.(txt|in)(\..+)?", "requirements.txt"),
+    (r"req(uirement)?s?([-_.].+)?\.(txt|in)(\..+)?|requirements?|dependencies\.txt", "requirements.txt"),
+    (
+        r"(conda[-_])?(spec|explicit)s?[-_]?(file|list)?([-_.].+)?\.txt|conda-.+\.lock",
+        "environment.yml, as `conda env export --no-builds` writes it where the environment is",
+    ),
+    (r"pixi\.(toml|lock)", _AS_PIXI),
     (r"pipfile(\.lock)?", "requirements.txt, as `pipenv requirements` writes it"),
     (r"setup\.(py|cfg)", "requirements.txt with the line `-e .`"),
     (r"uv\.lock|poetry\.lock|pdm\.lock", "beside its pyproject.toml"),
@@ -39,11 +47,26 @@ _TABLE = (
     (r"(install|runtime)\.r|renv\.lock|description|require|project\.toml|default\.nix", "a Python environment"),
 )
 
+_OF_PROJECTS = (
+    (("tool", "flit", "metadata"), _AS_FLIT),
+    (("tool", "pixi"), _AS_PIXI),
+    (("tool", "pdm", "dependencies"), "requirements.txt, as `pdm export --format requirements` writes it"),
+)
+"""What says in a pyproject.toml that it is an environment for another tool."""
+
+_TOLD_BY = {
+    "Pipfile.lock": "Pipfile", "pixi.lock": "pixi.toml", "setup.cfg": "setup.py", "uv.lock": "pyproject.toml",
+    "poetry.lock": "pyproject.toml", "pdm.lock": "pyproject.toml",
+}  # fmt: skip
+"""Files of which nothing is left to say beside another."""
+
 
 def misses(source: Source, layout: Layout) -> tuple[tuple[str, str], ...]:
     """(path, what it should be called or where it should be) of files that come close, ten at most."""
     entries = source.list(layout.config)
-    here = [(e.path, hint) for e in entries[:MAX_NAMES] if e.kind != "directory" and (hint := _hint(_name(e)))]
+    names = {_name(entry) for entry in entries}
+    files = [e for e in entries[:MAX_NAMES] if e.kind != "directory" and _TOLD_BY.get(_name(e)) not in names]
+    here = [(e.path, hint) for e in files if (hint := _of_project(source, e) or _hint(_name(e)))]
     found = [*here, *_outside_binder(source, layout), *_folders_down(source, layout, entries)]
     return tuple((one_line(path), hint) for path, hint in found[:MAX_NEAR])
 
@@ -57,6 +80,18 @@ def _hint(name: str) -> str | None:
         if name != wanted and close(name, wanted):
             return wanted
     return next((hint for pattern, hint in _TABLE if re.fullmatch(pattern, name, re.IGNORECASE)), None)
+
+
+def _of_project(source: Source, entry: Entry) -> str | None:
+    """What a pyproject.toml lacks that is there, and is no environment."""
+    if _name(entry) != pyproject.FILE:
+        return None
+    try:
+        document = pyproject.load(source, entry.path)
+        others = (hint for keys, hint in _OF_PROJECTS if document and document.has(*keys))
+        return next(others, "one with a [project] or a [tool.poetry] table: this one only configures tools")
+    except BuildError:
+        return None
 
 
 def _outside_binder(source: Source, layout: Layout) -> Iterator[tuple[str, str]]:
@@ -84,6 +119,9 @@ def _folders_down(source: Source, layout: Layout, entries: Sequence[Entry]) -> I
             directories += _directories(names)
         for path in _wanted(names):
             yield path, f"--subdir {shlex.quote(directory.path)}"
+        if directory.path == "requirements":
+            for path in (entry.path for entry in names[:MAX_NAMES] if entry.path.endswith(".txt")):
+                yield path, f"requirements.txt with the line `-r {shlex.quote(path)}`"
 
 
 def _directories(entries: Sequence[Entry]) -> list[Entry]:

@@ -61,6 +61,8 @@ _DIRECT = re.compile(r"[A-Za-z0-9._-]+\s*(?:\[[^\]]*\]\s*)?@")
 _HASH = re.compile(r"(?:md5|sha1|sha224|sha256|sha384|sha512):[0-9a-fA-F]+")
 _LISTS = {
     "conda list --export": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*=[^=\s]+=[^=\s]+$"),
+    "conda list --explicit": re.compile(r"@EXPLICIT$"),
+    "conda env export": re.compile(r"(?:name|channels|dependencies): *[\w-]*$"),
     "pip list": re.compile(r"Package +Version"),
     "pip freeze": re.compile(r"[A-Za-z0-9_.-]+ @ file:///"),
 }

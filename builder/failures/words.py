@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -378,6 +379,11 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Write {found[1]} in {where}."
         case slip.COMMAND:
             return f"Take {where} out: a package stands in a line of its own, without the command."
+        case "not a mapping with dependencies" | "it is empty" if failure.format == "an environment":
+            return (
+                "Begin it with the line `dependencies:`, and put `  - NAME` below that for each package; or rename"
+                f" {failure.location.path} to requirements.txt, where it is what pip reads."
+            )
         case "not an option of a requirements file":
             return f"Take {failure.found} out of {where}."
         case "not one that stands behind a requirement":
@@ -397,6 +403,15 @@ def _of_lists(failure: detected.ListOfAnother) -> tuple[str, tuple[str, ...]]:
                 r"Or make one of it: (echo dependencies:; sed -nE '/=pypi_/!s/^([^#=]+)=([^=]+)=.*/  - \1=\2/p' "
                 f"{quoted}) > environment.yml",
             )
+        case "conda list --explicit":
+            return f"{path} is a list of conda's, and not of pip's", (
+                "Where the environment is, write conda's own file: conda env export --no-builds > environment.yml",
+                r"Or make one of it: (echo dependencies:; sed -nE 's#^http.*/([^/]+)-([^-/]+)-[^-/]+"
+                rf"\.(conda|tar\.bz2).*#  - \1=\2#p' {quoted}) > environment.yml",
+            )
+        case "conda env export":
+            named = shlex.quote(posixpath.join(posixpath.dirname(path), "environment.yml"))
+            return f"{path} is what conda reads, under pip's name", (f"Rename it: git mv {quoted} {named}",)
         case "pip list":
             return f"{path} is the table that `pip list` prints", (
                 like_pip,
@@ -421,6 +436,9 @@ def _near(path: str, what: str) -> str:
         return f"To use {path}, add {what}."
     if re.fullmatch(r"\S+", what):
         return f"Rename {path} to {what}."
+    if what.startswith("beside its "):
+        needed = what.removeprefix("beside its ")
+        return f"{path} is not enough by itself: commit the {needed} that it was made from, too."
     return f"{path} is not read; what is needed is {what}."
 
 

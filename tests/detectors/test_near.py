@@ -28,6 +28,10 @@ def near(*paths: str, config: str = "") -> tuple[tuple[str, str], ...]:
         ("requirments.txt", "requirements.txt"),
         ("requirements-dev.txt", "requirements.txt"),
         ("requirements.in", "requirements.txt"),
+        ("requirements", "requirements.txt"),
+        ("reqs.txt", "requirements.txt"),
+        ("req-dev.txt", "requirements.txt"),
+        ("dependencies.txt", "requirements.txt"),
         ("pyproject.tml", "pyproject.toml"),
     ],
 )
@@ -37,14 +41,17 @@ def test_misspelt_name_is_told_the_right_one(name: str, wanted: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["Pipfile", "setup.py", "setup.cfg", "uv.lock", "Dockerfile", "pyproject.toml", "conda-lock.yml", "renv.lock"],
-)
+    [
+        "Pipfile", "setup.py", "setup.cfg", "uv.lock", "Dockerfile", "pyproject.toml", "conda-lock.yml", "renv.lock",
+        "pixi.toml", "spec-file.txt", "spec-list-linux.txt", "explicit.txt", "conda-linux-64.lock", "pdm.lock",
+    ],
+)  # fmt: skip
 def test_file_of_another_tool_is_told_what_to_write(name: str) -> None:
     assert [path for path, _ in near(name)] == [name]
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "main.py", "environments.csv", "requests.txt", "project.txt", "data.yml"]
+    "name", ["README.md", "spectra.txt", "main.py", "environments.csv", "requests.txt", "project.txt", "data.yml"]
 )
 def test_other_files_are_not_near(name: str) -> None:
     assert near(name) == ()
@@ -79,3 +86,28 @@ def test_a_project_of_julia_is_no_pyproject_that_is_misspelt() -> None:
     assert near("Project.toml", "project.toml") == (
         ("Project.toml", "a Python environment"), ("project.toml", "pyproject.toml"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[tool.flit.metadata]\nmodule = "tides"\n', "requirements.txt with the line `-e .`, or a [project] table"),
+        ('[tool.pixi.workspace]\nname = "tides"\n', "environment.yml, as `pixi workspace export"),
+        ("[tool.pdm.dependencies]\nsix = '*'\n", "requirements.txt, as `pdm export"),
+        ("[tool.ruff]\n", "one with a [project] or a [tool.poetry] table"),
+    ],
+)
+def test_project_of_another_tool_is_told_what_that_tool_can_write(text: str, told: str) -> None:
+    ((path, hint),) = misses(MappingSource({"pyproject.toml": text}), Layout("", ""))
+    assert path == "pyproject.toml"
+    assert hint.startswith(told)
+
+
+def test_lock_beside_its_own_file_is_not_told_of_again() -> None:
+    assert [path for path, _ in near("Pipfile", "Pipfile.lock", "pixi.toml", "pixi.lock")] == ["Pipfile", "pixi.toml"]
+
+
+def test_files_of_a_requirements_directory_are_told_the_line_that_reads_them() -> None:
+    assert near("requirements/base.txt") == (
+        ("requirements/base.txt", "requirements.txt with the line `-r requirements/base.txt`"),
+    )

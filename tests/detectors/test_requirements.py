@@ -121,6 +121,8 @@ def test_indexes_are_kept_and_told() -> None:
     ("text", "command", "line", "lines"),
     [
         ("# platform: linux-64\n_libgcc_mutex=0.1=main\nblas=1.0=mkl\n", "conda list --export", 2, 2),
+        ("# platform: linux-64\n@EXPLICIT\nhttps://e.org/six-1.conda\n", "conda list --explicit", 2, 1),
+        ("name: tides\nchannels:\n  - defaults\ndependencies:\n  - six\n", "conda env export", 1, 3),
         ("Package    Version\n---------- -------\nsix        1.16.0\n", "pip list", 1, 1),
         ("six\nanyio @ file:///tmp/build/anyio\nattrs @ file:///opt/conda/attrs\n", "pip freeze", 2, 2),
     ],
