@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -139,7 +140,11 @@ def _dependencies(document: Document) -> Iterator[_Dependency]:
                     raise document.invalid((*keys, name), "a project", name, problem)
                 stated = {"version": entry} if isinstance(entry, str) else entry
                 if not isinstance(stated, dict):
-                    raise document.invalid((*keys, name), "a dependency", f"{name} = {value}", "neither text nor table")
+                    quoted = re.sub(r"=\s*([\w.]+)\s*$", r'= "\1"', document.line(location))
+                    raise document.invalid(
+                        (*keys, name), "a dependency", f"{name} = {value}", "neither text nor table",
+                        instead=(quoted,) if '"' in quoted else (),
+                    )  # fmt: skip
                 if "git" in stated:
                     check_url(str(stated["git"]), location, ("https",))
                 if "url" in stated:
@@ -182,7 +187,17 @@ def _required(document: Document) -> python.Required | None:
     try:
         return python.Required(text, document.location(*keys), constraint.parse(text))
     except ValueError as error:
-        raise document.invalid(keys, "a constraint on Python", text, str(error)) from None
+        meant = python.meant(text, _reads)
+        instead = (f'python = "{meant}"',) if meant else ()
+        raise document.invalid(keys, "a constraint on Python", text, str(error), instead=instead) from None
+
+
+def _reads(text: str) -> bool:
+    try:
+        constraint.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _lock(source: Source, layout: Layout, document: Document) -> tuple[str, tuple[Warned, ...]]:

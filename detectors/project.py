@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from detectors import gpu, pyproject, python
+from detectors import gpu, near, pyproject, python
 from detectors.failures import Location, invalid
 from detectors.gpu import Named
 from detectors.layout import Layout, locate, ref
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from detectors.tomlfile import Document
 
 UV = ("tool", "uv")
+
+MISSPELT = ("dependencies", "optional-dependencies", "requires-python")
+"""Keys that are nothing to a tool when they are misspelt: what they ask for would be lost."""
 
 CPU_INDEX = (
     f'add a [[tool.uv.index]] with url = "{gpu.CPU_INDEX}" and explicit = true, and name it in [tool.uv.sources]'
@@ -83,6 +86,12 @@ def asked(source: Source, plan: Plan) -> tuple[Named, ...]:
 def _check(document: Document) -> None:
     if document.string("project", "name") is None:
         raise document.invalid(("project",), "a project", "[project]", "it has no name")
+    for key in document.table("project"):
+        meant = next((known for known in MISSPELT if key != known and near.close(key, known)), None)
+        if meant and not document.has("project", meant):
+            problem = f"[project] has no such key, and one that is called {meant}"
+            line = document.line(document.location("project", key))
+            raise document.invalid(("project", key), "a project", line, problem, instead=(line.replace(key, meant, 1),))
     if document.string("project", "version") is None and "version" not in document.strings("project", "dynamic"):
         raise document.invalid(("project",), "a project", "[project]", "its version is neither given nor dynamic")
 
@@ -162,10 +171,22 @@ def _required(document: Document) -> python.Required | None:
     try:
         specifiers = SpecifierSet(text[:1000])
     except InvalidSpecifier as error:
-        raise document.invalid(keys, "a constraint on Python", text, str(error)) from None
+        meant = python.meant(text, _reads)
+        instead = (f'requires-python = "{meant}"',) if meant else ()
+        raise document.invalid(keys, "a constraint on Python", text, str(error), instead=instead) from None
     return python.Required(
         text, document.location(*keys), lambda version: specifiers.contains(".".join(map(str, version)), True)
     )
+
+
+def _reads(text: str) -> bool:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        SpecifierSet(text)
+    except InvalidSpecifier:
+        return False
+    return True
 
 
 def _lock(source: Source, layout: Layout) -> tuple[FileRef, ...]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from detectors import slip
 from detectors.failures import BuildError, Location, PythonUnavailable, invalid
 from detectors.layout import Layout
 from detectors.plan import Choice, Ignored, Options, Warned
@@ -94,6 +95,15 @@ def overruled(source: Source, layout: Layout, by: str) -> tuple[Ignored, ...]:
     """The files that would choose a Python, where another file does."""
     paths = (layout.path(name) for name in (".python-version", "runtime.txt"))
     return tuple(Ignored(path, f"{by} decides the Python") for path in paths if source.entry(path))
+
+
+def meant(text: str, reads: Callable[[str], bool]) -> str:
+    """The constraint that is meant by one that cannot be read; "" where that would take guessing."""
+    bare = re.sub(r"^python\s*", "", text.strip(), flags=re.IGNORECASE)
+    if found := re.fullmatch(r"(3\.\d+)(?:\.\d+|\.[xX*])?\+?", bare):
+        return f">={found[1]}"
+    mended = slip.meant(bare, reads)
+    return mended[1][0] if mended and len(mended[1]) == 1 else ""
 
 
 def minor_of(text: str) -> str | None:

@@ -63,6 +63,11 @@ def meant(text: str, reads: Callable[[str], bool], equals: str = "==") -> tuple[
     return (told or SEVERAL, packages) if packages else (told, ()) if told in (COMMAND, odd) and told else None
 
 
+def with_version(name: str, bound: str, equals: str = "==") -> str:
+    """A requirement of what Poetry's tables say: "numpy>=1.2,<2" of numpy = "^1.2"."""
+    return _caret(name + ("" if bound in ("", "*") else f"{equals}{bound}" if bound[0].isdigit() else bound), equals)
+
+
 def is_for_pip(text: str) -> bool:
     """Whether a line is one that pip reads, and conda does not: an option, an address, a package with extras."""
     return bool(re.match(r"-[re]\s|--?[a-z-]+=?\s|(?:git\+)?https?://", text) or re.match(r"[\w.-]+\[[\w, -]+\]", text))
@@ -121,10 +126,7 @@ def _ending(text: str, _: str) -> str:
 
 def _toml(text: str, equals: str) -> str:
     found = re.fullmatch(rf"({_NAME})\s*=\s*(['\"])([^'\"]*)\2", text)
-    if not found:
-        return text
-    bound = found[3].strip()
-    return found[1] + ("" if bound == "*" else f"{equals}{bound}" if bound[:1].isdigit() else bound)
+    return with_version(found[1], found[3].strip(), equals) if found else text
 
 
 def _quoted_version(text: str, _: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import tomli
 
+from detectors import slip
 from detectors.failures import BuildError, Location, invalid
 
 MAX_TABLES = 20_000
@@ -20,6 +21,11 @@ MAX_MARKS = 300_000
 
 MAX_DEPTH = 50
 """Levels of tables and lists; people write some eight."""
+
+MAX_MENDED = 200
+"""Characters of a line that is looked at for what is meant by it."""
+
+LIST_OPEN = "the list that begins here does not end"
 
 _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
@@ -64,7 +70,7 @@ class Document:
         """The list of texts at the keys, empty where there is none. Raises BuildError(FileInvalid)."""
         value = self.table(*keys[:-1]).get(keys[-1], [])
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-            raise self.invalid(keys, "a list of strings", str(value), "another type")
+            raise self.invalid(keys, "a list of strings", str(value), "another type", instead=_as_list(keys[-1], value))
         return value
 
     def tables(self, *keys: str) -> list[dict[str, Any]]:
@@ -88,9 +94,21 @@ class Document:
             line = bisect_right(self._starts, found)
         return Location(self.path, line)
 
-    def invalid(self, keys: tuple[str, ...], format: str, found: str, problem: str, holding: str = "") -> BuildError:
+    def line(self, location: Location) -> str:
+        """What is written there, without a comment; "" where the line is not known."""
+        return self._text_lines[location.line - 1].partition("#")[0].strip() if location.line else ""
+
+    def invalid(
+        self,
+        keys: tuple[str, ...],
+        format: str,
+        found: str,
+        problem: str,
+        holding: str = "",
+        instead: tuple[str, ...] = (),
+    ) -> BuildError:
         """A BuildError(FileInvalid) at a key."""
-        return invalid(self.location(*keys, holding=holding), format, found, problem)
+        return invalid(self.location(*keys, holding=holding), format, found, problem, instead)
 
     @cached_property
     def _text_lines(self) -> list[str]:
@@ -120,7 +138,56 @@ class Document:
         line: int = getattr(error, "lineno", 0)
         found = self._text_lines[line - 1] if line else ""
         problem: str = getattr(error, "msg", None) or str(error)
-        return invalid(Location(self.path, line, getattr(error, "colno", 0)), "TOML", found, problem)
+        before = next((n for n in range(line - 1, 0, -1) if self._text_lines[n - 1].strip()), 0)
+        if problem == "Unclosed array" and before and re.match(r"\s*[\"']", found):
+            above = self._text_lines[before - 1].strip()
+            if above[-1] in "\"'":
+                return invalid(Location(self.path, before), "TOML", above, "no comma behind it", (f"{above},",))
+        instead = _mended(found)
+        if problem == "Unclosed array" and not instead:
+            opened = next((n for n in range(line, 0, -1) if re.search(r"=\s*\[[^\]]*$", self._text_lines[n - 1])), line)
+            return invalid(Location(self.path, opened), "TOML", self._text_lines[opened - 1], LIST_OPEN)
+        return invalid(Location(self.path, line, getattr(error, "colno", 0)), "TOML", found, problem, instead)
+
+
+_MENDS = (
+    (r"[“”„]", '"'),
+    (r"[‘’]", "'"),
+    (r"^([\w-]+)\s*:\s*(?=[\[\"'{])", r"\1 = "),
+    (r"([\"'])\s+(?=[\"'])", r"\1, "),
+    (r"(?<=.[\[,])\s*([A-Za-z][\w.<>=~!-]*)\s*(?=[,\]])", r'"\1"'),
+    (r"^([A-Za-z][\w.-]*)\s*([<>~!=]=?\s*[\d.]+(?:\s*,\s*[<>]=?\s*[\d.]+)*)$", r'\1 = "\2"'),
+    (r"^([A-Za-z][\w-]*)$", r'\1 = "*"'),
+    (r"^([A-Za-z][\w.-]*(?:[<>=~!]=[\w.*]+)?)(\s*[,\]]+)$", r'"\1"\2'),
+)
+"""What people write in place of TOML, and what they mean."""
+
+
+def _mended(line: str) -> tuple[str, ...]:
+    """A line as TOML, where that is clear; it may be one of a list."""
+    mended = line.strip()
+    for pattern, meant in _MENDS if len(line) <= MAX_MENDED else ():
+        mended = re.sub(pattern, meant, mended)
+        if mended != line.strip() and any(map(_reads, (mended, f"x = [{mended}", f"x = [{mended}]"))):
+            return (mended,)
+    return ()
+
+
+def _reads(text: str) -> bool:
+    try:
+        tomli.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _as_list(key: str, value: object) -> tuple[str, ...]:
+    """The list that is meant by one text, or by a table such as Poetry's."""
+    texts = {value: ""} if isinstance(value, str) else value
+    if not (isinstance(texts, dict) and all(isinstance(bound, str) for bound in texts.values())):
+        return ()
+    quoted = (f'"{slip.with_version(name, bound)}"' for name, bound in texts.items() if name != "python")
+    return (f"{key} = [{', '.join(quoted)}]",)
 
 
 def _is_deep(values: dict[str, Any]) -> bool:

@@ -115,7 +115,7 @@ from builder.failures.served import (
 from builder.quantities import size_in_words
 from builder.recognition.names import conda_name, distribution, is_known, part_of
 from detectors import failures as detected
-from detectors import slip, yamlfile
+from detectors import slip, tomlfile, yamlfile
 from detectors.gpu import TORCH
 
 SHOWN = 8
@@ -367,6 +367,8 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Take them out of {where}, and change them: they are in the repository's history."
         case "found character that cannot start any token" if failure.found[:1] in "@`%":
             return f"Put quotes around the value in {where}."
+        case tomlfile.LIST_OPEN:
+            return f"Close the list with a ], which begins in {where}."
         case yamlfile.QUOTE_OPEN:
             return f"Close the quote in {where}, or take it out."
         case "did not find expected key" | "did not find expected '-' indicator":
@@ -838,6 +840,8 @@ def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
     first = failure.asked[0] if failure.asked and not failure.way else None
     if failure.part_of:
         line = f"Take {first.place} out" if first else "Take it out"
+        if failure.name == "python" and first:
+            return (f"{line}: {_which_python(first)}.",)
         return (f"{line}: {failure.name} is part of {failure.part_of}.",)
     if failure.instead:
         edit = (first.replaced(failure.name, failure.instead),) if first else ()
@@ -848,6 +852,18 @@ def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
     if len(failure.way) > 1:
         return (f"It is {failure.way[-2]} that asks for it: ask for another version of that, or leave it out.",)
     return (f"Check how {failure.name} is spelt{f' in {first.place}' if first else ' where it is asked for'}.",)
+
+
+def _which_python(asked: Line) -> str:
+    """Where a Python is asked for, in place of a line that asks an index for one."""
+    found = re.search(r"3\.\d+", asked.text.partition("python")[2])
+    version = found[0] if found else "3.12"
+    where = {
+        "toml": f'requires-python says which one is built with, as in ">={version}"',
+        "yml": f"conda's part says which one, as in - python={version}",
+        "yaml": f"conda's part says which one, as in - python={version}",
+    }.get(asked.path.rpartition(".")[2], f"a runtime.txt says which one is built with, in the line python-{version}")
+    return f"no index has Python; {where}"
 
 
 def _other_version(failure: NoVersion) -> tuple[str, ...]:

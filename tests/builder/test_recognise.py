@@ -110,6 +110,25 @@ def seen(found: object) -> list[str]:
     return explain(found).seen.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"requirements.txt": "python==3.9\n"}, "in the line python-3.9."),
+        ({"requirements.txt": "python\n"}, "in the line python-3.12."),
+        ({"environment.yml": "dependencies:\n  - pip:\n    - python==3.9\n"}, "as in - python=3.9."),
+    ],
+)
+def test_python_among_the_requirements_is_told_what_says_which_one_it_is(files: dict[str, str], told: str) -> None:
+    found = failure_of(
+        files,
+        *proof(
+            "Because python was not found in the package registry and you require python, we can conclude that your"
+            " requirements are unsatisfiable.",
+        ),
+    )
+    assert explain(found).fix[0].endswith(told)
+
+
 class TestHashes:
     HASH = "--hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
     REQUIREMENTS = f"six==1.16.0 \\\n    {HASH}\nattrs==23.2.0\n"

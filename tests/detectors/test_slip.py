@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.failures import explain
-from detectors import conda, pip
+from detectors import conda, detect, pip, project
 from detectors.failures import FileInvalid
 from detectors.plan import Options
 from detectors.source import MappingSource
@@ -130,6 +130,53 @@ def test_character_that_looks_like_another_is_named() -> None:
 )
 def test_slip_in_an_environment_yml_is_told_what_is_meant(lines: str, told: str) -> None:
     assert advice_of_conda(lines).startswith(told)
+
+
+def advice_of_project(lines: str) -> str:
+    text = f'[project]\nname = "tides"\nversion = "1"\n{lines}\n'
+    failure = failure_of(lambda: project.detect(MappingSource({"pyproject.toml": text}), Options()))
+    assert isinstance(failure, FileInvalid), failure
+    return explain(failure).fix[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("dependencies = [numpy]", 'Write dependencies = ["numpy"] in line 4'),
+        ('dependencies = ["numpy" "six"]', 'Write dependencies = ["numpy", "six"] in line 4'),
+        ('dependencies = [\n  "numpy"\n  "six"\n]', 'Write "numpy", in line 5'),
+        ('dependencies = [\n  "numpy",\n  six>=1,\n]', 'Write "six>=1", in line 6'),
+        ("dependencies = [“numpy”]", 'Write dependencies = ["numpy"] in line 4'),
+        ('dependencies: ["numpy"]', 'Write dependencies = ["numpy"] in line 4'),
+        ('dependencies = "numpy"', 'Write dependencies = ["numpy"] in line 4'),
+        ('[project.dependencies]\npython = "^3.9"\nnumpy = "^1.2"', 'Write dependencies = ["numpy>=1.2,<2"] in line 4'),
+        ('dependencies = ["numpy"', "Close the list with a ], which begins in line 4"),
+        ('dependencies = ["numpy"\n[tool.ruff]', "Close the list with a ], which begins in line 4"),
+        ('depedencies = ["numpy"]', 'Write dependencies = ["numpy"] in line 4'),
+        ('dependencies = ["numpy^1.2"]', "Write numpy>=1.2,<2 in line 4"),
+        ('requires-python = "3.10"', 'Write requires-python = ">=3.10" in line 4'),
+        ('requires-python = "^3.10"', 'Write requires-python = ">=3.10,<4" in line 4'),
+        ('requires-python = "=>3.10"', 'Write requires-python = ">=3.10" in line 4'),
+    ],
+)
+def test_slip_in_a_pyproject_is_told_what_is_meant(lines: str, told: str) -> None:
+    assert advice_of_project(lines).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ('python = "=>3.10"', 'Write python = ">=3.10" in line 4'),
+        ('python = "python3.10"', 'Write python = ">=3.10" in line 4'),
+        ('python = "^3.10"\nnumpy = 1.20', 'Write numpy = "1.20" in line 5'),
+        ('python = "^3.10"\nnumpy', 'Write numpy = "*" in line 5'),
+        ('python = "^3.10"\nnumpy >= 1.2', 'Write numpy = ">= 1.2" in line 5'),
+    ],
+)
+def test_slip_in_a_poetry_project_is_told_what_is_meant(lines: str, told: str) -> None:
+    text = f"[tool.poetry]\npackage-mode = false\n[tool.poetry.dependencies]\n{lines}\n"
+    failure = failure_of(lambda: detect(MappingSource({"pyproject.toml": text}), Options()))
+    assert explain(failure).fix[0].startswith(told)
 
 
 WORDS = ["numpy", "==", "=", "1.2", "~", "^", "*", "x", ",", ";", " ", "'", '"', "[", "]", "-", "–", "\u00a0", "\u200b"]
