@@ -843,8 +843,12 @@ def _spelling(failure: PackageNotFound) -> tuple[str, ...]:
         if failure.name == "python" and first:
             return (f"{line}: {_which_python(first)}.",)
         return (f"{line}: {failure.name} is part of {failure.part_of}.",)
+    if first and (dashed := re.fullmatch(r"((?:- )?[A-Za-z][\w.]*)-(\d+(?:\.\d+)+)", first.text)):
+        return (f"Change {first.place} to: {dashed[1]}=={dashed[2]}",)
     if failure.instead:
-        edit = (first.replaced(failure.name, failure.instead),) if first else ()
+        written = re.sub("-", "[-_.]", failure.name)
+        name = found[0] if first and (found := re.search(written, first.text, re.IGNORECASE)) else failure.name
+        edit = (first.replaced(name, failure.instead),) if first else ()
         return (*edit, f"The package that is meant by {failure.name} is called {failure.instead}.")
     if failure.near:
         edit = (first.changed(failure.name, failure.near[0]),) if first else ()

@@ -176,4 +176,6 @@ def part_of(name: str) -> str:
         return "the image, and which one is said by a runtime.txt with a line such as python-3.12"
     if name in sys.stdlib_module_names or name in REMOVED_MODULES:
         return "Python"
+    if canonical(name) == "google-colab":
+        return "Colab, Google's own service, and works there alone"
     return "a Linux system, whose own packages `pip freeze` lists" if canonical(name) in OF_LINUX else ""

@@ -22,7 +22,7 @@ from builder.failures.built import (
     Yanked,
 )
 from builder.recognition.index import facts
-from builder.recognition.names import distribution, nearest, part_of
+from builder.recognition.names import distribution, is_known, nearest, part_of
 from builder.recognition.said import Said, canonical
 
 YOU = ""
@@ -84,15 +84,24 @@ def failure(report: Report, said: Said) -> object:
 
 def absent(name: str, said: Said, way: tuple[str, ...] = ()) -> PackageNotFound:
     """A package that no index has, with what its author may have meant."""
-    instead, brought_by = distribution(name), part_of(name)
+    asked = said.asked.lines(name) or _asked_by(way, said)
+    brought_by = part_of(name)
+    instead = distribution(name) or (_of_module(asked[0].text) if asked and not brought_by else "")
     return PackageNotFound(
         name,
         near=() if instead or brought_by else nearest(name),
-        instead=instead or "",
+        instead=instead,
         part_of=brought_by,
-        asked=said.asked.lines(name) or _asked_by(way, said),
+        asked=asked,
         way=way if len(way) > 1 else (),
     )
+
+
+def _of_module(text: str) -> str:
+    """The package of a line that names a module in it, as in "matplotlib.pyplot"."""
+    found = re.fullmatch(r"(?:- )?([A-Za-z_]\w*)(?:\.[A-Za-z_]\w*)+", text)
+    package = (distribution(found[1]) or found[1]) if found else ""
+    return package if is_known(package) else ""
 
 
 def _no_version(name: str, report: Report, said: Said) -> object:
@@ -155,10 +164,11 @@ def _yanked(name: str, report: Report, said: Said, versions: tuple[tuple[str, st
 def _none_for_python(name: str, report: Report, said: Said, needs: tuple[tuple[str, str], ...]) -> NoneForPython:
     known = facts(said, name)
     way = _way(report, name)
-    stated = known.needs if known and known.needs else needs
+    specifier = _specifier(report, name)
+    stated = tuple(need for need in (known.needs if known else ()) if _fits(need[0], specifier)) or needs
     return NoneForPython(
         name,
-        _specifier(report, name),
+        specifier,
         said.minor,
         needs=stated[:5],
         pythons=pythons(need for _, need in needs),

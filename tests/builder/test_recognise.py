@@ -129,6 +129,43 @@ def test_python_among_the_requirements_is_told_what_says_which_one_it_is(files: 
     assert explain(found).fix[0].endswith(told)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("numpy-1.20", "Change requirements.txt:1 to: numpy==1.20"),
+        ("matplotlib.pyplot", "Change requirements.txt:1 to: matplotlib"),
+        ("sklearn.svm", "Change requirements.txt:1 to: scikit-learn"),
+        ("google.colab", "Take requirements.txt:1 out: google-colab is part of Colab, Google's own service, and works"),
+    ],
+)
+def test_a_line_that_names_more_than_a_package_is_told_the_package(line: str, told: str) -> None:
+    name = line.replace(".", "-")
+    found = failure_of(
+        {"requirements.txt": f"{line}\n"},
+        *proof(
+            f"Because {name} was not found in the package registry and you require {name}, we can conclude that your"
+            " requirements are unsatisfiable.",
+        ),
+    )
+    assert explain(found).fix[0].startswith(told)
+
+
+def test_what_a_version_needs_of_the_python_is_told_of_the_versions_that_were_asked_for() -> None:
+    others = [{"version": "2.7.4", "python": "3.7 or 3.8 or 3.9"}, {"version": "1.15.0", "python": "3.6 or 3.7"}]
+    found = failure_of(
+        {"requirements.txt": "tensorflow==1.15.0\n"},
+        *proof(
+            "Because tensorflow==1.15.0 has no wheels with a matching Python version tag and you require"
+            " tensorflow==1.15.0, we can conclude that your requirements are unsatisfiable.",
+        ),
+        "hint: You require CPython 3.10 (`cp310`), but we only found wheels for `tensorflow` (v1.15.0) with the"
+        " following Python ABI tags: `cp36m`, `cp37m`",
+        why("tensorflow", "2.21.0", others=others),
+    )
+    assert seen(found) == ["requirements.txt:1: tensorflow==1.15.0", "tensorflow 1.15.0 needs Python 3.6 or 3.7"]
+    assert explain(found).fix[-1].endswith("python=3.7 among its dependencies.")
+
+
 class TestHashes:
     HASH = "--hash=sha256:8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
     REQUIREMENTS = f"six==1.16.0 \\\n    {HASH}\nattrs==23.2.0\n"
