@@ -268,8 +268,17 @@ def _nodes(node: Node | None, format: str) -> list[Node]:
         found = str(_first_key(node))
         if dash := re.match(r"-([\w.=<>~-]+)", found):
             raise invalid(node.location, format, dash[0], "no space behind the dash", (f"- {dash[1]}",))
-        raise invalid(node.location, format, found, "another type")
+        raise invalid(node.location, format, found, "another type", _as_entries(node, format))
     return node.value
+
+
+def _as_entries(node: Node, format: str) -> tuple[str, ...]:
+    """The list that is meant by one text, or by a mapping of names to versions."""
+    if isinstance(node.value, str):
+        return (f"{format.rpartition(' ')[2]}: [{node.value}]",) if re.fullmatch(r"[\w./:=-]+", node.value) else ()
+    entries = node.value.items() if isinstance(node.value, dict) else ()
+    specs = [f"- {name}={version.value}" for name, version in entries if isinstance(version.value, str)]
+    return tuple(specs) if len(specs) == len(entries) else ()
 
 
 def _texts(node: Node | None, format: str) -> list[tuple[Node, str]]:

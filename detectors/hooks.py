@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from detectors import slip
 from detectors.failures import Location, invalid
 from detectors.layout import Layout
 from detectors.plan import FileRef
@@ -21,6 +22,8 @@ MAX_PACKAGES = 1_000
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#source; apt takes a "-" at the end for "remove".
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.]")
 
+
+_COMMAND = re.compile(r"(?:sudo\s+)?(?:apt|apt-get|aptitude)\s+(?:(?:-\S+|update|&&)\s+)*(?:add|install)\s+")
 
 WINDOWS = "its line ends are those of Windows"
 
@@ -49,14 +52,23 @@ def find(source: Source, layout: Layout) -> Hooks:
 def _packages(source: Source, path: str) -> tuple[str, ...]:
     packages: dict[str, None] = {}
     for number, line in enumerate((read(source, path) or "").split("\n"), 1):
-        for name in line.partition("#")[0].split():
+        text = line.partition("#")[0].strip()
+        if command := _COMMAND.match(text):
+            raise invalid(Location(path, number), "a Debian package", text, slip.COMMAND, _meant(text[command.end() :]))
+        for name in text.split():
             if not _PACKAGE.fullmatch(name):
                 problem = "lower-case letters, digits, + - and . only; no version"
-                raise invalid(Location(path, number), "a Debian package", name, problem)
+                raise invalid(Location(path, number), "a Debian package", name, problem, _meant(text))
             packages[name] = None
             if len(packages) > MAX_PACKAGES:
                 raise invalid(Location(path, number), "a list of Debian packages", name, f"more than {MAX_PACKAGES}")
     return tuple(packages)
+
+
+def _meant(text: str) -> tuple[str, ...]:
+    """The names in a line, without versions, commas and options; none where it holds anything else."""
+    names = [re.split(r"[=:/<>(]", word)[0].lower() for word in re.split(r"[\s,;]+", text) if word[:1] not in ("", "-")]
+    return tuple(names) if all(map(_PACKAGE.fullmatch, names)) and "ppa" not in names else ()
 
 
 def _script(source: Source, path: str) -> FileRef | None:

@@ -69,6 +69,8 @@ def _slip(text: str) -> tuple[str, tuple[str, ...]]:
     if "[" in text:
         return "the form with brackets is not read; write name>=1.0,<2", ()
     folded = tuple(text.split(" - "))
+    if len(folded) > 1 and folded[0] == "pip":
+        return "a list below it, and no colon behind it", ("- pip:",)
     if len(folded) > 1 and all(map(_reads, folded)):
         return "lines that are indented further than the one above, and so one with it", folded
     if in_channel := re.fullmatch(r"([\w-]+)/([\w.=<>-]+)", text, re.ASCII):

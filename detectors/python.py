@@ -147,7 +147,8 @@ def _pins(source: Source, layout: Layout) -> tuple[list[_Pin], tuple[Warned, ...
     for line, text in _statement(source, path):
         minor = minor_of(text)
         if minor is None:
-            raise invalid(Location(path, line), "a Python version", text, "not of the form python-3.10")
+            instead = tuple(f"python-{number}" for number in re.findall(r"3\.\d+", text)[:1])
+            raise invalid(Location(path, line), "a Python version", text, "not of the form python-3.10", instead)
         pins.append(_Pin(Location(path, line), text, minor))
     return pins, warnings
 

@@ -371,6 +371,8 @@ def _correction(failure: detected.FileInvalid) -> str:
             return f"Close the list with a ], which begins in {where}."
         case yamlfile.QUOTE_OPEN:
             return f"Close the quote in {where}, or take it out."
+        case "did not find expected key" if failure.found.endswith(":"):
+            return f"Begin {where} in the column in which the other keys begin, mostly the first."
         case "did not find expected key" | "did not find expected '-' indicator":
             return f"Begin {where} in the column in which the lines of its list begin, with a dash before each."
         case "found character that cannot start any token":

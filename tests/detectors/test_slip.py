@@ -132,6 +132,43 @@ def test_slip_in_an_environment_yml_is_told_what_is_meant(lines: str, told: str)
     assert advice_of_conda(lines).startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ("channels: conda-forge\ndependencies:\n  - six\n", "Write channels: [conda-forge] in line 1"),
+        ("dependencies: six\n", "Write dependencies: [six] in line 1"),
+        ("dependencies:\n  six: 1.16\n  numpy: 1.26\n", "Write - six=1.16 and - numpy=1.26 in line 2"),
+        ("dependencies:\n  - pip\n    - six\n", "Write - pip: in line 2"),
+        (
+            "channels:\n  - conda-forge\n dependencies:\n  - six\n",
+            "Begin line 3 of environment.yml in the column in which",
+        ),
+        ("numpy==1.26\n", "Begin it with the line `dependencies:`"),
+    ],
+)
+def test_environment_yml_of_another_shape_is_told_the_shape(environment: str, told: str) -> None:
+    failure = failure_of(lambda: conda.detect(MappingSource({"environment.yml": environment}), Options()))
+    assert explain(failure).fix[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "told"),
+    [
+        ("runtime.txt", "Python 3.9", "Write python-3.9 in line 1 of runtime.txt."),
+        ("runtime.txt", "python>=3.11", "Write python-3.11 in line 1 of runtime.txt."),
+        ("runtime.txt", "latest", "Correct line 1 of runtime.txt."),
+        ("apt.txt", "sudo apt-get install -y libgl1", "Write libgl1 in line 1 of apt.txt."),
+        ("apt.txt", "libgl1, ffmpeg", "Write libgl1 and ffmpeg in line 1 of apt.txt, each on a line of its own."),
+        ("apt.txt", "libgl1=1.2", "Write libgl1 in line 1 of apt.txt."),
+        ("apt.txt", "- FFmpeg", "Write ffmpeg in line 1 of apt.txt."),
+        ("apt.txt", "ppa:ubuntugis/ppa", "Correct line 1 of apt.txt."),
+    ],
+)
+def test_slip_beside_the_environment_is_told_what_is_meant(path: str, line: str, told: str) -> None:
+    failure = failure_of(lambda: detect(MappingSource({"requirements.txt": "six", path: f"{line}\n"}), Options()))
+    assert explain(failure).fix[0] == told
+
+
 def advice_of_project(lines: str) -> str:
     text = f'[project]\nname = "tides"\nversion = "1"\n{lines}\n'
     failure = failure_of(lambda: project.detect(MappingSource({"pyproject.toml": text}), Options()))
