@@ -17,6 +17,9 @@ MAX_PACKAGES = 20
 """how many packages may stand in it."""
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:\[[^\]]*\])?"
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What nobody types by a slip, a tab apart."""
+
 _COMMAND = re.compile(
     r"[!%$>\s]*(?:sudo\s+)?(?:python3?\s+-m\s+)?(?:pip3?|conda|mamba|micromamba|uv|uv\s+pip|poetry|pipenv)"
     r"\s+(?:install|add)\s+"
@@ -48,7 +51,7 @@ def meant(text: str, reads: Callable[[str], bool], equals: str = "==") -> tuple[
 
     No lines where that would take guessing: what is given can be read, by `reads`. None where no rule is known.
     """
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_LENGTH or _CONTROL.search(text):
         return None
     told = odd = _odd(text)
     for mends, whole in ((_OF_LINES, True), (_OF_VERSIONS, False)):

@@ -235,6 +235,10 @@ def test_slips_without_end_are_read_in_time(piece: str, times: int) -> None:
     survives(lambda: pip.detect(MappingSource({"requirements.txt": f"numpy={piece * times}"}), Options()))
 
 
+def test_what_no_slip_leaves_behind_is_not_guessed_at() -> None:
+    assert advice_of_conda('  - "numpy=1\\nRUN id"') == "Correct line 3 of environment.yml."
+
+
 def test_credentials_are_not_shown_in_what_is_proposed() -> None:
     told = advice_of_conda("  - https://robot:hunter2@example.org/tides.zip")
     assert "hunter2" not in told
