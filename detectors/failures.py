@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+MAX_INSTEAD = 20
+"""Lines that are proposed in place of one; of more, somebody has to think."""
+
 
 class BuildError(Exception):
     """The one exception of Launchyard: it carries a frozen failure, and no prose."""
@@ -63,7 +66,7 @@ class FileInvalid(NamedTuple):
     problem: str
     """The parser's own words, or the rule that was broken."""
     instead: tuple[str, ...] = ()
-    """What should stand there, where that is clear: one line, or one for each package."""
+    """What should stand there, where that is clear: one line, or one for each package, MAX_INSTEAD at the most."""
 
 
 class ListOfAnother(NamedTuple):
@@ -194,11 +197,8 @@ _CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 
 def invalid(location: Location, format: str, found: str, problem: str, instead: tuple[str, ...] = ()) -> BuildError:
     """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
-    return BuildError(
-        FileInvalid(
-            location, format, _shown(found, 100), _shown(problem, 200), tuple(_shown(line, 200) for line in instead)
-        )
-    )
+    lines = tuple(_shown(line, 200) for line in instead) if len(instead) <= MAX_INSTEAD else ()
+    return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200), lines))
 
 
 def of_another(location: Location, found: str, command: str, lines: int) -> BuildError:

@@ -145,7 +145,7 @@ class Document:
                 return invalid(Location(self.path, before), "TOML", above, "no comma behind it", (f"{above},",))
         instead = _mended(found)
         if problem == "Unclosed array" and not instead:
-            opened = next((n for n in range(line, 0, -1) if re.search(r"=\s*\[[^\]]*$", self._text_lines[n - 1])), line)
+            opened = next((n for n in range(line, 0, -1) if _opens_a_list(self._text_lines[n - 1])), line)
             return invalid(Location(self.path, opened), "TOML", self._text_lines[opened - 1], LIST_OPEN)
         return invalid(Location(self.path, line, getattr(error, "colno", 0)), "TOML", found, problem, instead)
 
@@ -171,6 +171,11 @@ def _mended(line: str) -> tuple[str, ...]:
         if mended != line.strip() and any(map(_reads, (mended, f"x = [{mended}", f"x = [{mended}]"))):
             return (mended,)
     return ()
+
+
+def _opens_a_list(line: str) -> bool:
+    value = line.partition("=")[2].lstrip()
+    return value.startswith("[") and "]" not in value
 
 
 def _reads(text: str) -> bool:

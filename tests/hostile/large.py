@@ -74,6 +74,10 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
     "requirements: blank": lambda: _requirements(_full("\n")),
     "requirements: dashes": lambda: _requirements(_full(" -")),
     "requirements: extras": lambda: _requirements(_full("a[")),
+    "requirements: pages": lambda: _requirements("https://github.com/" + "a.git" * 190_000),
+    "requirements: command": lambda: _requirements("pip install " + "-U " * 300_000),
+    "requirements: modules": lambda: _requirements("import " + "a, " * 300_000),
+    "requirements: bounds": lambda: _requirements("a " + "^1 ~2 =3 " * 100_000),
     "requirements: included": lambda: {
         **_requirements("".join(f"-r r{n}.txt\n" for n in range(49))),
         **{f"r{n}.txt": _full("p==1.2\n", 3_000) for n in range(49)},
@@ -82,6 +86,9 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
     "yaml: entries": lambda: _yaml("dependencies:\n" + _full("- a\n", 900_000)),
     "yaml: pip": lambda: _yaml("dependencies:\n- pip:\n" + "  - numpy>=1.2,<3\n" * 19_000),
     "yaml: pip block": lambda: _yaml("dependencies:\n- pip:\n  - |\n" + "    numpy>=1.2,<3\n" * 50_000),
+    "yaml: pip text": lambda: _yaml("dependencies:\n- pip: " + "a " * 400_000),
+    "yaml: mapping": lambda: _yaml("dependencies:\n" + "".join(f"  k{n}: '1'\n" for n in range(9_900))),
+    "yaml: no space": lambda: _yaml("dependencies:\n" + "-numpy\n" * 120_000 + "]"),
     "yaml: flow": lambda: _yaml(_full("[")),
     "yaml: flow keys": lambda: _yaml(_full("{a: ")),
     "yaml: questions": lambda: _yaml(_full("? ")),
@@ -102,6 +109,8 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
     "toml: longer tables": lambda: _toml(_chain(540, "[_]")),
     "toml: arrays of tables": lambda: _toml(_full("[[a]]\n", 110_000)),
     "toml: lists": lambda: _toml("a=" + "[" * 290_000),
+    "toml: open list": lambda: _toml(P + 'dependencies = [\n"' + "=[" * 400_000 + ']"\n'),
+    "toml: open lists": lambda: _toml(P + "dependencies = [\n" + '"]=["\n' * 100_000),
     "toml: inline": lambda: _toml("a=" + "{a=" * 190_000),
     "toml: far": lambda: _toml(
         P + "dependencies=[" + "\n" * 900_000 + ",".join(f'"p{n}"' for n in range(900)) + "]"
@@ -130,6 +139,8 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
     "lock: longer tables": lambda: {**_toml(P), "uv.lock": _chain(1_600, "[_]")},
     "apt: names": lambda: _beside("apt.txt", " ".join(f"p{n}x" for n in range(130_000))),
     "apt: one": lambda: _beside("apt.txt", "a" * 990_000 + "-"),
+    "apt: command": lambda: _beside("apt.txt", "apt install " + "-y " * 300_000 + "A"),
+    "apt: versions": lambda: _beside("apt.txt", "a=1, " * 190_000),
     "python: digits": lambda: _beside(".python-version", "3." + "1" * 900_000),
     "python: comments": lambda: _beside(".python-version", "#\n" * 400_000 + "3.10"),
     "runtime: digits": lambda: _beside("runtime.txt", "python-" + "1" * 900_000),
