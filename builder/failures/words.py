@@ -184,7 +184,7 @@ def _of_repository(failure: object) -> Words | None:
         case detected.DirectoryAbsent():
             return (
                 f"The repository has no directory {failure.path}",
-                failure.path,
+                f"subdir {failure.path}",
                 ("Check --subdir: it is a path from the root of the repository.",),
                 Blame.REPOSITORY,
             )
