@@ -104,6 +104,8 @@ class Queue:
         config: DBOSConfig = {
             "name": "launchyard", "system_database_url": self._url, "application_version": VERSION,
             "executor_id": worker, "log_level": "ERROR",
+            # Nobody is notified here, and who ends the service waits for the listener, which sleeps a second else.
+            "notification_listener_polling_interval_sec": POLLING,
         }  # fmt: skip
         if self._url.startswith("sqlite:"):
             config["db_engine_kwargs"] = {"connect_args": {"factory": _Connection}}
