@@ -45,11 +45,17 @@ def _too_wide(found: NoneForPython, report: Report, said: Said) -> PythonsTooWid
     if mend is None:
         return None
     needs = {need: version for name, version, need in report.pythons if name == found.name}
+    newest_first = sorted(((version, need) for need, version in needs.items()), key=_numbers, reverse=True)
     stated, allowed = next(iter(_stated(said)), (None, ""))
     return PythonsTooWide(
-        found.name, found.specifier, said.minor, tuple((v, need) for need, v in needs.items())[::-1][:5], mend,
+        found.name, found.specifier, said.minor, tuple(newest_first[:5]), mend,
         asked=found.asked, stated=stated, allowed=allowed,
     )  # fmt: skip
+
+
+def _numbers(need: tuple[str, str]) -> list[int]:
+    """Of a version, to sort by: Poetry tells of them in any order."""
+    return [int(number) for number in re.findall(r"\d{1,9}", need[0])]
 
 
 def _stated(said: Said) -> Iterator[tuple[Line, str]]:

@@ -11,6 +11,7 @@ Strategies: pip, poetry, project; and conda for the pip section of an environmen
 part is in /opt/conda/envs/env already.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -111,10 +112,14 @@ def lock_pip(inputs: dict) -> int:
 def lock_poetry(inputs: dict) -> int:
     # A virtual environment of the chosen Python: Poetry would look for one, or make one, elsewhere.
     run(UV, "venv", "--quiet", "--python", python(), "/tmp/poetry-python")
+    index = os.environ.get("PIP_INDEX_URL") or default_index()
+    # What Poetry learns of a package it keeps under the name PyPI, whichever index that was.
+    kept = hashlib.sha256(channels.without_credentials(index).encode()).hexdigest()[:12]
     environ = {
         "VIRTUAL_ENV": "/tmp/poetry-python",
         "PATH": f"/tmp/poetry-python/bin:{os.environ['PATH']}",
-        "POETRY_PYPI_MIRROR_URL": os.environ.get("PIP_INDEX_URL") or default_index(),
+        "POETRY_PYPI_MIRROR_URL": index,
+        "POETRY_CACHE_DIR": f"{os.environ['XDG_CACHE_HOME']}/pypoetry/{kept}",
         "POETRY_NO_INTERACTION": "1",
     }
     poetry = "/tools/poetry/bin/poetry"
