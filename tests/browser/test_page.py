@@ -263,11 +263,11 @@ def test_launcher_whose_build_ends_becomes_ready_without_losing_what_is_typed_in
     with building(world, page, "3.9") as name:
         page.goto(f"{world.address}/launchers/{name}")
         expect(page.locator("#state")).to_have_text("building")
-        expect(page.get_by_role("button", name="Launch")).to_have_count(0)
+        expect(page.get_by_role("button", name="Launch", exact=True)).to_have_count(0)
         page.get_by_text("Settings").click()
         page.get_by_label("Variables, one NAME=value a line").fill("TIDE=hi")
     expect(page.locator("#state")).to_have_text("ready", timeout=10_000)
-    expect(page.get_by_role("button", name="Launch")).to_be_visible()
+    expect(page.get_by_role("button", name="Launch", exact=True)).to_be_visible()
     expect(page.get_by_text("Up to date with the repository.")).to_be_visible()
     expect(page.get_by_label("Variables, one NAME=value a line")).to_have_value("TIDE=hi")
     expect(page.get_by_label("Variables, one NAME=value a line")).to_be_focused()
