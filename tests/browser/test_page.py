@@ -243,7 +243,7 @@ def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(worl
     runtime.ready = False
     try:
         session = world.service.post(f"/launchers/{world.launcher['id']}/sessions")
-        expect(pills).to_have_count(1, timeout=10_000)
+        expect(pills).to_have_count(1, timeout=20_000)
         assert launch.evaluate("button => button.mark === 1 && document.activeElement === button")
         row.get_by_role("link", name="starting").focus()
         world.service.post(f"/sessions/{session['id']}/stop", status=200)
@@ -251,7 +251,7 @@ def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(worl
         page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 200)
         expect(pills).to_have_count(1)  # it is where somebody is
         launch.focus()
-        expect(pills).to_have_count(0, timeout=10_000)
+        expect(pills).to_have_count(0, timeout=20_000)
     finally:
         runtime.ready = True
     page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 204)
@@ -266,7 +266,7 @@ def test_launcher_whose_build_ends_becomes_ready_without_losing_what_is_typed_in
         expect(page.get_by_role("button", name="Launch", exact=True)).to_have_count(0)
         page.get_by_text("Settings").click()
         page.get_by_label("Variables, one NAME=value a line").fill("TIDE=hi")
-    expect(page.locator("#state")).to_have_text("ready", timeout=10_000)
+    expect(page.locator("#state")).to_have_text("ready", timeout=20_000)
     expect(page.get_by_role("button", name="Launch", exact=True)).to_be_visible()
     expect(page.get_by_text("Up to date with the repository.")).to_be_visible()
     expect(page.get_by_label("Variables, one NAME=value a line")).to_have_value("TIDE=hi")
@@ -307,7 +307,7 @@ def test_how_long_ago_something_was_goes_on_while_the_page_is_open(world: World,
     page.goto(f"{world.address}/")
     time = page.locator("time[datetime]").first
     time.evaluate("time => time.dateTime = new Date(Date.now() - 7300000).toISOString()")
-    expect(time).to_have_text("2 h ago", timeout=10_000)
+    expect(time).to_have_text("2 h ago", timeout=20_000)
 
 
 def test_failed_build_is_explained_before_its_log_and_lines_have_addresses(world: World, page: Page) -> None:
