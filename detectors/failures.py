@@ -11,6 +11,9 @@ from typing import NamedTuple
 MAX_INSTEAD = 20
 """Lines that are proposed in place of one; of more, somebody has to think."""
 
+MAX_LINE = 200
+"""Characters of a line that is shown, and of one that is proposed: half of it would be no proposal."""
+
 
 class BuildError(Exception):
     """The one exception of Launchyard: it carries a frozen failure, and no prose."""
@@ -197,8 +200,9 @@ _CREDENTIALS = re.compile(r"(?<=//)(?!/)(?:[^\s/]*|[^\s:@]*:[^\s@]*)@")
 
 def invalid(location: Location, format: str, found: str, problem: str, instead: tuple[str, ...] = ()) -> BuildError:
     """A BuildError(FileInvalid), its texts cut to one short line and free of credentials."""
-    lines = tuple(_shown(line, 200) for line in instead) if len(instead) <= MAX_INSTEAD else ()
-    return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, 200), lines))
+    whole = len(instead) <= MAX_INSTEAD and all(len(line) <= MAX_LINE for line in instead)
+    lines = tuple(_shown(line, MAX_LINE) for line in instead) if whole else ()
+    return BuildError(FileInvalid(location, format, _shown(found, 100), _shown(problem, MAX_LINE), lines))
 
 
 def of_another(location: Location, found: str, command: str, lines: int) -> BuildError:

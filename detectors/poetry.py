@@ -187,17 +187,8 @@ def _required(document: Document) -> python.Required | None:
     try:
         return python.Required(text, document.location(*keys), constraint.parse(text))
     except ValueError as error:
-        meant = python.meant(text, _reads)
-        instead = (f'python = "{meant}"',) if meant else ()
+        instead = python.meant("python", text, constraint.parse)
         raise document.invalid(keys, "a constraint on Python", text, str(error), instead=instead) from None
-
-
-def _reads(text: str) -> bool:
-    try:
-        constraint.parse(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _lock(source: Source, layout: Layout, document: Document) -> tuple[str, tuple[Warned, ...]]:

@@ -171,22 +171,11 @@ def _required(document: Document) -> python.Required | None:
     try:
         specifiers = SpecifierSet(text[:1000])
     except InvalidSpecifier as error:
-        meant = python.meant(text, _reads)
-        instead = (f'requires-python = "{meant}"',) if meant else ()
+        instead = python.meant("requires-python", text, SpecifierSet)
         raise document.invalid(keys, "a constraint on Python", text, str(error), instead=instead) from None
     return python.Required(
         text, document.location(*keys), lambda version: specifiers.contains(".".join(map(str, version)), True)
     )
-
-
-def _reads(text: str) -> bool:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        SpecifierSet(text)
-    except InvalidSpecifier:
-        return False
-    return True
 
 
 def _lock(source: Source, layout: Layout) -> tuple[FileRef, ...]:

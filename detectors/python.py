@@ -97,13 +97,13 @@ def overruled(source: Source, layout: Layout, by: str) -> tuple[Ignored, ...]:
     return tuple(Ignored(path, f"{by} decides the Python") for path in paths if source.entry(path))
 
 
-def meant(text: str, reads: Callable[[str], bool]) -> str:
-    """The constraint that is meant by one that cannot be read; "" where that would take guessing."""
+def meant(key: str, text: str, parse: Callable[[str], object]) -> tuple[str, ...]:
+    """The line with the constraint that is meant by one that cannot be read; none where that would take guessing."""
     bare = re.sub(r"^python\s*", "", text.strip(), flags=re.IGNORECASE)
     if found := re.fullmatch(r"(3\.\d+)(?:\.\d+|\.[xX*])?\+?", bare):
-        return f">={found[1]}"
-    mended = slip.meant(bare, reads)
-    return mended[1][0] if mended and len(mended[1]) == 1 else ""
+        return (f'{key} = ">={found[1]}"',)
+    mended = slip.meant(bare, slip.read_by(parse))
+    return (f'{key} = "{mended[1][0]}"',) if mended and len(mended[1]) == 1 else ()
 
 
 def minor_of(text: str) -> str | None:

@@ -66,6 +66,19 @@ def meant(text: str, reads: Callable[[str], bool], equals: str = "==") -> tuple[
     return (told or SEVERAL, packages) if packages else (told, ()) if told in (COMMAND, odd) and told else None
 
 
+def read_by(parse: Callable[[str], object]) -> Callable[[str], bool]:
+    """What says of a text whether a parser takes it; one that does not raises ValueError."""
+
+    def reads(text: str) -> bool:
+        try:
+            parse(text)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
+    return reads
+
+
 def with_version(name: str, bound: str, equals: str = "==") -> str:
     """A requirement of what Poetry's tables say: "numpy>=1.2,<2" of numpy = "^1.2"."""
     return _caret(name + ("" if bound in ("", "*") else f"{equals}{bound}" if bound[0].isdigit() else bound), equals)

@@ -22,9 +22,6 @@ MAX_MARKS = 300_000
 MAX_DEPTH = 50
 """Levels of tables and lists; people write some eight."""
 
-MAX_MENDED = 200
-"""Characters of a line that is looked at for what is meant by it."""
-
 LIST_OPEN = "the list that begins here does not end"
 
 _TABLE = re.compile(r"^[ \t]*\[", re.MULTILINE)
@@ -165,10 +162,10 @@ _MENDS = (
 
 def _mended(line: str) -> tuple[str, ...]:
     """A line as TOML, where that is clear; it may be one of a list."""
-    mended = line.strip()
-    for pattern, meant in _MENDS if len(line) <= MAX_MENDED else ():
+    reads, mended = slip.read_by(tomli.loads), line.strip()
+    for pattern, meant in _MENDS if len(line) <= slip.MAX_LENGTH else ():
         mended = re.sub(pattern, meant, mended)
-        if mended != line.strip() and any(map(_reads, (mended, f"x = [{mended}", f"x = [{mended}]"))):
+        if mended != line.strip() and any(map(reads, (mended, f"x = [{mended}", f"x = [{mended}]"))):
             return (mended,)
     return ()
 
@@ -178,18 +175,12 @@ def _opens_a_list(line: str) -> bool:
     return value.startswith("[") and "]" not in value
 
 
-def _reads(text: str) -> bool:
-    try:
-        tomli.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _as_list(key: str, value: object) -> tuple[str, ...]:
     """The list that is meant by one text, or by a table such as Poetry's."""
     texts = {value: ""} if isinstance(value, str) else value
     if not (isinstance(texts, dict) and all(isinstance(bound, str) for bound in texts.values())):
+        return ()
+    if len(texts) > slip.MAX_PACKAGES or sum(map(len, (*texts, *texts.values()))) > slip.MAX_LENGTH:
         return ()
     quoted = (f'"{slip.with_version(name, bound)}"' for name, bound in texts.items() if name != "python")
     return (f"{key} = [{', '.join(quoted)}]",)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from builder.failures import explain
 from detectors import conda, detect, pip, project
-from detectors.failures import FileInvalid
+from detectors.failures import MAX_LINE, FileInvalid, Location, invalid
 from detectors.plan import Options
 from detectors.source import MappingSource
 from tests.detectors.asking import failure_of, survives, within_a_second
@@ -242,3 +242,10 @@ def test_what_no_slip_leaves_behind_is_not_guessed_at() -> None:
 def test_credentials_are_not_shown_in_what_is_proposed() -> None:
     told = advice_of_conda("  - https://robot:hunter2@example.org/tides.zip")
     assert "hunter2" not in told
+
+
+def test_a_line_that_would_be_shown_in_part_is_not_proposed() -> None:
+    found = invalid(Location("a"), "TOML", "", "", ("x" * MAX_LINE,)).failure
+    beyond = invalid(Location("a"), "TOML", "", "", ("x" * (MAX_LINE + 1),)).failure
+    assert isinstance(found, FileInvalid) and isinstance(beyond, FileInvalid)
+    assert (found.instead, beyond.instead) == (("x" * MAX_LINE,), ())

@@ -111,6 +111,8 @@ LARGE: dict[str, Callable[[], dict[str, str]]] = {
     "toml: lists": lambda: _toml("a=" + "[" * 290_000),
     "toml: open list": lambda: _toml(P + 'dependencies = [\n"' + "=[" * 400_000 + ']"\n'),
     "toml: open lists": lambda: _toml(P + "dependencies = [\n" + '"]=["\n' * 100_000),
+    "toml: text for a list": lambda: _toml(P + 'dependencies = "' + " " * 900_000 + '"\n'),
+    "toml: table for a list": lambda: _toml(P + '[project.dependencies]\n"' + " " * 400_000 + '" = "^1"\n'),
     "toml: inline": lambda: _toml("a=" + "{a=" * 190_000),
     "toml: far": lambda: _toml(
         P + "dependencies=[" + "\n" * 900_000 + ",".join(f'"p{n}"' for n in range(900)) + "]"
