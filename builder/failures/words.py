@@ -114,6 +114,7 @@ from builder.failures.served import (
 )
 from builder.quantities import size_in_words
 from builder.recognition.names import conda_name, distribution, is_known, part_of
+from builder.recognition.said import release
 from detectors import failures as detected
 from detectors import slip, tomlfile, yamlfile
 from detectors.gpu import TORCH
@@ -864,12 +865,18 @@ def _which_python(asked: Line) -> str:
     """Where a Python is asked for, in place of a line that asks an index for one."""
     found = re.search(r"3\.\d+", asked.text.partition("python")[2])
     version = found[0] if found else "3.12"
-    where = {
-        "toml": f'requires-python says which one is built with, as in ">={version}"',
-        "yml": f"conda's part says which one, as in - python={version}",
-        "yaml": f"conda's part says which one, as in - python={version}",
-    }.get(asked.path.rpartition(".")[2], f"a runtime.txt says which one is built with, in the line python-{version}")
+    where = _by_file(
+        asked.path,
+        toml=f'requires-python says which one is built with, as in ">={version}"',
+        yaml=f"conda's part says which one, as in - python={version}",
+        text=f"a runtime.txt says which one is built with, in the line python-{version}",
+    )
     return f"no index has Python; {where}"
+
+
+def _by_file(path: str, *, toml: str, yaml: str, text: str) -> str:
+    """What is to be said of a pyproject.toml, an environment.yml or a requirements.txt."""
+    return {"toml": toml, "yml": yaml, "yaml": yaml}.get(path.rpartition(".")[2], text)
 
 
 def _other_version(failure: NoVersion) -> tuple[str, ...]:
@@ -893,14 +900,15 @@ def _without_label(failure: NoVersion) -> tuple[str, ...]:
     if not asked or failure.way or not failure.asked:
         return ()
     known = _candidates(failure)
-    version = asked[1] if any(_release(v)[:2] == _release(asked[1])[:2] for v in known) else _nearest(asked[1], known)
+    version = asked[1] if any(release(v)[:2] == release(asked[1])[:2] for v in known) else _nearest(asked[1], known)
     line = failure.asked[0]
     whose = "PyTorch names" if failure.name in TORCH else f"the authors of {failure.name} name"
-    how = {
-        "toml": f"as an index in {line.path}, and as the source of {failure.name}",
-        "yml": "with a line `- --extra-index-url` and its address, first in the pip: list",
-        "yaml": "with a line `- --extra-index-url` and its address, first in the pip: list",
-    }.get(line.path.rpartition(".")[2], f"with a line `--extra-index-url` and its address at the top of {line.path}")
+    how = _by_file(
+        line.path,
+        toml=f"as an index in {line.path}, and as the source of {failure.name}",
+        yaml="with a line `- --extra-index-url` and its address, first in the pip: list",
+        text=f"with a line `--extra-index-url` and its address at the top of {line.path}",
+    )
     return (
         line.changed("".join(asked.groups()), version),
         f"Or give the index that {whose} for builds with {asked[2]}, {how}.",
@@ -926,19 +934,14 @@ def _edit(asked: tuple[Line, ...], way: tuple[str, ...], specifier: str, availab
 
 def _nearest(asked: str, versions: tuple[str, ...]) -> str:
     """Of versions, the newest first, the one that shares the most leading numbers with what was asked for."""
-    wanted = _release(asked)
+    wanted = release(asked)
 
     def distance(version: str) -> tuple[int, int]:
-        pairs = list(zip(wanted, _release(version), strict=False))
+        pairs = list(zip(wanted, release(version), strict=False))
         shared = next((n for n, (one, other) in enumerate(pairs) if one != other), len(pairs))
         return -shared, abs(pairs[shared][0] - pairs[shared][1]) if shared < len(pairs) else 0
 
     return min(versions, key=distance)
-
-
-def _release(version: str) -> tuple[int, ...]:
-    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
-    return tuple(int(number[:18]) for number in found[0].split(".")) if found else ()
 
 
 def _other_python(failure: NoneForPython | Wheels, have: str) -> tuple[str, ...]:

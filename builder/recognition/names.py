@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from difflib import SequenceMatcher, get_close_matches
+from functools import cache
 from pathlib import Path
 
 from builder.recognition.said import canonical
@@ -141,7 +142,7 @@ REMOVED_MODULES = frozenset({"asynchat", "asyncore", "distutils", "imp", "smtpd"
 def nearest(name: str) -> tuple[str, ...]:
     """At most three well-known names that look like this one, the nearest first."""
     wanted = canonical(name)
-    known = NAMES.read_text().split()
+    known = _known()
     bare = wanted.replace("-", "")
     same = [other for other in known if other.replace("-", "") == bare and other != wanted]
     close = [other for other in get_close_matches(wanted, known, 10, 0.8) if other != wanted]
@@ -149,9 +150,14 @@ def nearest(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*same, *close]))[:3]
 
 
+@cache
+def _known() -> list[str]:
+    return NAMES.read_text().split()
+
+
 def is_known(requirement: str) -> bool:
     """Whether a requirement is one of a package that is well known."""
-    return canonical(re.split(r"[^\w.-]", requirement)[0]) in NAMES.read_text().split()
+    return canonical(re.split(r"[^\w.-]", requirement)[0]) in _known()
 
 
 def distribution(name: str) -> str | None:
@@ -161,8 +167,8 @@ def distribution(name: str) -> str | None:
 
 def conda_name(name: str) -> str | None:
     """What conda-forge calls a package that the index, or an import, calls otherwise."""
-    package = distribution(name) or canonical(name)
-    return OF_CONDA.get(package) or distribution(name)
+    package = distribution(name)
+    return OF_CONDA.get(package or canonical(name)) or package
 
 
 def system_of(name: str) -> str:

@@ -65,7 +65,7 @@ def _hashless(text: str, said: Said) -> tuple[str, tuple[Line, ...]]:
     """What pip lists: "attrs==23.2.0 --hash=sha256:…", "six>=1.5 from https://… (from tides==1.0->-r … (line 1))"."""
     requirement = re.match(r"(?:ERROR: )?(?:The editable requirement )?(.+?)(?: from | \(from |$)", text)
     shown = (requirement[1] if requirement else text).replace("file:///work/", "./")
-    place = re.search(r"\(from -r /work/(\S+) \(line (\d+)\)\)", text)
+    place = re.search(r"\(from -r /work/(\S+) \(line (\d{1,9})\)\)", text)
     if place and said.asked.plan and place[1] in (file.path for file in said.asked.plan.files):
         return shown, (said.asked.at(place[1], int(place[2])),)
     name = re.match(_NAME, shown)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from builder.failures.built import Line, LockStale, NoneForPython, PoetryUnreadable, PythonsTooWide
 from builder.recognition.resolution import MAX_EDGES, Edge, Report, failure, pythons
-from builder.recognition.said import Said
+from builder.recognition.said import Said, release
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _PACKAGE = rf"({_NAME})(?:\[[^\]]*\])?(?: \(([^()]*)\))?"
@@ -40,22 +40,20 @@ def recognise(said: Said) -> object | None:
 
 def _too_wide(found: NoneForPython, report: Report, said: Said) -> PythonsTooWide | None:
     """Poetry decides for all Pythons that a project allows: what it says of one may be true of another alone."""
-    mends = re.findall(rf"For {re.escape(found.name)}, .* set the `python` property to \"([0-9.,<>=!]+)\"", said.text)
+    mends = re.findall(
+        rf"For {re.escape(found.name)}, .{{1,100}} set the `python` property to \"([0-9.,<>=!]+)\"", said.text
+    )
     mend = next((mend for mend in mends if not said.minor or said.minor in pythons([mend])), None)
     if mend is None:
         return None
     needs = {need: version for name, version, need in report.pythons if name == found.name}
-    newest_first = sorted(((version, need) for need, version in needs.items()), key=_numbers, reverse=True)
+    # Poetry tells of them in any order.
+    newest_first = sorted(((v, need) for need, v in needs.items()), key=lambda pair: release(pair[0]), reverse=True)
     stated, allowed = next(iter(_stated(said)), (None, ""))
     return PythonsTooWide(
         found.name, found.specifier, said.minor, tuple(newest_first[:5]), mend,
         asked=found.asked, stated=stated, allowed=allowed,
     )  # fmt: skip
-
-
-def _numbers(need: tuple[str, str]) -> list[int]:
-    """Of a version, to sort by: Poetry tells of them in any order."""
-    return [int(number) for number in re.findall(r"\d{1,9}", need[0])]
 
 
 def _stated(said: Said) -> Iterator[tuple[Line, str]]:

@@ -144,6 +144,12 @@ def readable(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(printable(line[:MAX_COLUMNS].rstrip("\r\n")) for line in list(lines)[-MAX_LINES:])
 
 
+def release(version: str) -> tuple[int, ...]:
+    """The numbers that a version begins with: (1, 26, 4) of "1.26.4rc1"; none where it begins with another word."""
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    return tuple(int(number[:18]) for number in found[0].split(".")) if found else ()
+
+
 def canonical(name: str) -> str:
     """A name as indexes compare it: https://packaging.python.org/en/latest/specifications/name-normalization/"""
     return re.sub(r"[-_.]+", "-", name).lower()
