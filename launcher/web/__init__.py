@@ -18,12 +18,11 @@ from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from builder.api.problems import problem, status_of
-from builder.failures import explain
 from builder.failures.served import RecordAbsent
 from builder.service import BuildError
 from launcher.places import Places
 from launcher.web import builds, create, home, launchers, operator, sessions, versions
-from launcher.web.page import render
+from launcher.web.page import render, told
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -85,7 +84,7 @@ def refuse(failure: object, headers: Headers, status: int | None = None) -> Resp
     """A failure as a page for who reads pages, else as a problem."""
     if "text/html" not in headers.get("accept", ""):
         return problem(failure, status)
-    answer = render("failure.html.j2", failure=explain(failure, to_command=False), status=status or status_of(failure))
+    answer = render("failure.html.j2", failure=told(failure), status=status or status_of(failure))
     answer.headers.update(HEADERS)
     return answer
 

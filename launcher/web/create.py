@@ -14,14 +14,13 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from builder.api.asking import FETCHING, within
-from builder.failures import explain
 from builder.failures.served import LauncherInvalid
 from builder.records import Choices
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.frontends import PRESETS
 from launcher.records import Frontend
 from launcher.service import IDLE_LIMITS, Launchers, NewLauncher
-from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render
+from launcher.web.page import Form, TheBuilder, TheLaunchers, failed, go, render, told
 
 router = APIRouter()
 
@@ -53,9 +52,7 @@ def plan(form: Form, builder: TheBuilder) -> Response:
         found = builder.preview(code)
         refs = builder.refs(code.repository)
     except BuildError as error:
-        return render(
-            "parts/plan.html.j2", plan=None, failure=explain(error.failure, to_command=False), refs=(), given=form
-        )
+        return render("parts/plan.html.j2", plan=None, failure=told(error.failure), refs=(), given=form)
     return render("parts/plan.html.j2", plan=found, failure=None, refs=refs, given=form)
 
 

@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from builder.api.asking import FETCHING, within
-from builder.failures import Explanation, explain
+from builder.failures import Explanation
 from builder.records import Asked, Environment, Version
 from builder.service import BuildError, NewEnvironment, Service
 from launcher.records import Launcher
 from launcher.service import Launchers
 from launcher.web.create import data_of, idle_limit_of, line_of, variables_of, words_of
 from launcher.web.home import environment_of
-from launcher.web.page import Form, Shown, TheBuilder, TheLaunchers, failed, go, render, unless
+from launcher.web.page import Form, Shown, TheBuilder, TheLaunchers, failed, go, render, told, unless
 
 router = APIRouter(prefix="/launchers/{name}")
 
@@ -174,7 +174,7 @@ def _freshness(launcher: Launcher, environment: Environment | None, builder: Ser
             NewEnvironment(environment.repository, None, environment.ref, environment.subdir, options)
         )
     except BuildError as error:
-        return Freshness("unknown", failure=explain(error.failure))
+        return Freshness("unknown", failure=told(error.failure))
     commit = str(plan["repository"]["commit"])
     if plan["key"] != version.key:
         return Freshness("pinned" if launcher.version or environment.pinned else "stale", commit)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from builder.failures import explain
+from builder.failures import Explanation, explain
 from builder.quantities import duration_in_words, size_in_words
 from builder.service import BuildError, Service
 from launcher.service import Launchers
@@ -77,7 +77,12 @@ TheLaunchers = Annotated[Launchers, Depends(_launchers)]
 
 def failed(error: BuildError, template: str, status: int = 422, **values: Any) -> Response:
     """A page again, with why what was asked of it cannot be."""
-    return render(template, status, failure=explain(error.failure, to_command=False), **values)
+    return render(template, status, failure=told(error.failure), **values)
+
+
+def told(failure: object) -> Explanation:
+    """A failure in words for who sees it on a page."""
+    return explain(failure, to_command=False)
 
 
 def _ago(moment: datetime) -> str:
