@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,20 @@ class Memory:
 
     def _known(self) -> dict[str, Any]:
         try:
-            document = json.loads(self._path().read_bytes())
+            written = self._path().stat()
+            return _read(self._path(), written.st_mtime_ns, written.st_ino)
         except (OSError, ValueError):
             return {}
-        return document if isinstance(document, dict) else {}
 
     def _path(self) -> Path:
         return xdg("XDG_CACHE_HOME", ".cache") / f"{self._name}.json"
+
+
+@lru_cache(4)
+def _read(path: Path, changed: int, file: int) -> dict[str, Any]:
+    """What a file holds; one that is another by its time or its inode is read again."""
+    document = json.loads(path.read_bytes())
+    return document if isinstance(document, dict) else {}
 
 
 @cache
