@@ -98,7 +98,7 @@ def repository(text: str) -> str | None:
 def _several(text: str, reads: Callable[[str], bool], equals: str) -> tuple[str, ...]:
     for separator in (r"\s*,\s*", r"[\s,]+"):
         parts = [part for part in re.split(separator, text) if part][: MAX_PACKAGES + 1]
-        mended = [_bare(part, equals) for part in parts]
+        mended = [_bare(_quotes(part, equals), equals) for part in parts]
         if 1 < len(parts) <= MAX_PACKAGES and all(part[0].isalpha() and reads(part) for part in mended):
             return tuple(mended)
     return ()

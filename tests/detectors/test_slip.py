@@ -86,6 +86,7 @@ def test_slip_in_a_requirement_is_told_the_line_that_is_meant(line: str, meant: 
         ("numpy pandas", "Write numpy and pandas in line 2 of requirements.txt, each on a line of its own."),
         ("numpy 1.20, pandas>=2", "Write numpy==1.20 and pandas>=2 in line 2 of requirements.txt, each on a line"),
         ("pip install numpy pandas", "Write numpy and pandas in line 2 of requirements.txt, each on a line"),
+        ('pip install "numpy>=2"  pandas', "Write numpy>=2 and pandas in line 2 of requirements.txt, each on a line"),
         ("import os, sys", "Take line 2 of requirements.txt out: os and sys are part of Python."),
         ("packages we need for the plots", "Put # before line 2 of requirements.txt, where it is a remark"),
         ("pip install -r more.txt", "Take line 2 of requirements.txt out"),
