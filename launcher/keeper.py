@@ -233,7 +233,7 @@ class Keeper:
     def _fail(self, session: Session, failure: object) -> None:
         lines = self._lines(session)
         self._runtime.stop(session.name)
-        explanation = explain(failure).to_json()
+        explanation = explain(failure, to_command=False).to_json()
         self._store.move(
             session.id, ("starting", *OPEN, "pausing"), "failed",
             explanation=explanation, outcome=explanation["title"], lines=list(lines),
