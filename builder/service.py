@@ -191,6 +191,11 @@ class Service:
         self._queue = queue
         self._previews = previews
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether its records lie in a file of this machine, and nobody waits for a network to read one."""
+        return not self._settings.database
+
     def preview(self, new: NewEnvironment) -> Mapping[str, Any]:
         """What would be built, and why: the published document of a plan, with its Dockerfile."""
         return self._previews.of(request_of(new.repository, new.ref, new.subdir, new.options))

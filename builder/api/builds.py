@@ -26,6 +26,7 @@ from builder.api.asking import (
     header,
     location,
     reads,
+    reads_one,
 )
 from builder.api.problems import problem
 from builder.failures.served import RequestInvalid
@@ -126,7 +127,7 @@ def list_(
 
 
 @router.get("/builds/{build_id}", response_model=documents.Build, responses=TAGGED, summary="Read")
-@reads
+@reads_one
 def read(build_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Build.model_validate(service.build(build_id)), if_none_match)
 
