@@ -18,6 +18,7 @@ from builder.documents import (
     CurrentImage,
     Difference,
     Environment,
+    EnvironmentChange,
     NewEnvironment,
     Packages,
     Provenance,
@@ -91,6 +92,11 @@ class Client:
     def image(self, environment_id: str) -> CurrentImage:
         """What a launcher should use now."""
         return self._ask(CurrentImage, "GET", f"/environments/{environment_id}/image")
+
+    def change(self, environment_id: str, wanted: EnvironmentChange) -> Environment:
+        """Members that were not given stay as they are; what is built by the others is the next build."""
+        document = wanted.model_dump(exclude_unset=True)
+        return self._ask(Environment, "PATCH", f"/environments/{environment_id}", json=document)
 
     def delete(self, environment_id: str) -> None:
         self._send("DELETE", f"/environments/{environment_id}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,25 @@ class _Number(click.ParamType[int]):
 NUMBER = _Number()
 version_option = click.option("--version", "number", type=NUMBER, help="This one; by default the one in use.")
 
+_DECIDED = (
+    click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is."),
+    click.option("--subdir", help="The directory of the repository that holds the environment's file."),
+    click.option("--strategy", type=click.Choice(("conda", "pip", "poetry", "project")), help="This one."),
+    click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12."),
+    click.option("--frontend", type=click.Choice(("jupyterlab", "vscodium", "none")), help="What a session opens."),
+    click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable."),
+    click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable."),
+    click.option("--as-of", metavar="DATE|commit", help="Versions as the index had them then."),
+)
+UNDONE = ("ref", "subdir", "strategy", "python", "frontend", "groups", "extras", "as-of")
+
+
+def decided_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of what a person decides about an environment, for `_request`."""
+    for option in reversed(_DECIDED):
+        command = option(command)
+    return command
+
 
 @click.group()
 @click.option("--server", envvar="LAUNCHYARD_SERVER", default=ADDRESS, show_default=True, help="Where it answers.")
@@ -50,28 +69,45 @@ def remote(context: click.Context, server: str) -> None:
 @remote.command()
 @click.argument("repository")
 @click.option("--name", help="A name for the environment; by default after the repository.")
-@click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is.")
-@click.option("--subdir", help="The directory of the repository that holds the environment's file.")
-@click.option("--strategy", type=click.Choice(("conda", "pip", "poetry", "project")), help="This one.")
-@click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12.")
-@click.option("--frontend", type=click.Choice(("jupyterlab", "vscodium", "none")), help="What a session opens.")
-@click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable.")
-@click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable.")
-@click.option("--as-of", metavar="DATE|commit", help="Versions as the index had them then.")
+@decided_by_hand
 @click.option("--wait", is_flag=True, help="Follow its first build to the end.")
 @json_option
 @click.pass_context
 def create(context: click.Context, /, repository: str, wait: bool, as_json: bool, **asked: Any) -> None:
     """Create an environment of REPOSITORY, which starts its first build."""
-    from builder.documents import Choices, NewEnvironment
+    from builder.documents import NewEnvironment
 
-    given = {name: value for name, value in asked.items() if value not in (None, ())}
-    options = {name: given.pop(name) for name in Choices.model_fields if name in given}
     with _client(context, as_json) as client:
-        new = NewEnvironment(repository=_absolute(repository), **given, options=Choices(**options))
+        new = NewEnvironment(**_request(repository=_absolute(repository), **asked))
         created = client.create(new)
         note(f"The environment {created.name} is created.")
         _follow_or_print(context, client, created.build, wait, as_json)
+
+
+@remote.command()
+@click.argument("name")
+@click.option("--name", "new_name", help="What it is called from now on.")
+@decided_by_hand
+@click.option("--undo", multiple=True, type=click.Choice(UNDONE), help="Let this be as by default again. Repeatable.")
+@json_option
+@click.pass_context
+def change(
+    context: click.Context, /, name: str, new_name: str | None, undo: tuple[str, ...], as_json: bool, **asked: Any
+) -> None:
+    """Let the environment NAME be built differently, from its next build on."""
+    from builder.documents import Choices, EnvironmentChange
+
+    default = {"ref": None, "subdir": "", **Choices().model_dump()}
+    undone = {member: default[member] for member in (name.replace("-", "_") for name in undo)}
+    wanted = _request(undone, name=new_name, **asked)
+    if not wanted:
+        raise click.UsageError("say what is to be different")
+    with _client(context, as_json) as client:
+        changed = client.change(client.named(name).id, EnvironmentChange(**wanted))
+        if as_json:
+            emit(changed.model_dump(mode="json"))
+            return
+        note(f"The next build follows it: launchyard remote rebuild {changed.name}")
 
 
 @remote.command()
@@ -314,6 +350,15 @@ def _client(context: click.Context, as_json: bool) -> Iterator[Client]:
         raise click.UsageError(
             "; ".join(f"{'.'.join(map(str, e['loc']))}: {problem_of(e)}" for e in error.errors())
         ) from None
+
+
+def _request(undone: Mapping[str, Any] | None = None, **asked: Any) -> dict[str, Any]:
+    """The members of a request by the options that were given; the others are `undone`, or left out."""
+    from builder.documents import Choices
+
+    given = {**(undone or {}), **{name: value for name, value in asked.items() if value not in (None, ())}}
+    options = {name: given.pop(name) for name in Choices.model_fields if name in given}
+    return {**given, **({"options": options} if options else {})}
 
 
 def _version(client: Client, name: str, number: int | None) -> tuple[str, int]:

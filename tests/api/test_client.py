@@ -241,6 +241,34 @@ def test_remote_pin_keeps_the_version_in_use_until_unpin(service: Running, addre
     assert command(address, "unpin", "pinned-by-command").stdout == pinned.stdout
 
 
+def test_remote_change_changes_what_is_given_and_undoes_what_is_named(service: Running, address: str) -> None:
+    environment = service.built(name="to-change", options={"frontend": "none", "python": "3.12", "extras": ["fast"]})
+    given = ("--name", "changed", "--ref", "main", "--python", "3.11", "--group", "plots")
+    changed = json.loads(command(address, "change", "to-change", *given, "--json").stdout)
+    assert (changed["name"], changed["ref"]) == ("changed", "main")
+    options = {"strategy": None, "python": "3.11", "groups": ["plots"], "extras": ["fast"], "as_of": None}
+    assert changed["options"] == {**options, "frontend": "none"}
+    undo = [word for name in ("ref", "python", "frontend", "extras", "as-of") for word in ("--undo", name)]
+    said = command(address, "change", "changed", *undo, "--strategy", "pip")
+    assert said.stderr == "The next build follows it: launchyard remote rebuild changed\n"
+    undone = service.get(f"/environments/{environment['id']}")
+    options.update(strategy="pip", python=None, extras=[], frontend="jupyterlab")
+    assert (undone["ref"], undone["options"]) == (None, options)
+
+
+def test_remote_change_refuses_what_no_build_could_follow(service: Running, address: str) -> None:
+    environment = service.built(name="unchanged")
+    refused = {
+        (): "say what is to be different",
+        ("--python", "three"): "a version",
+        ("--as-of", "2021-99-01"): "2021-99",
+    }
+    for given, said in refused.items():
+        result = command(address, "change", "unchanged", *given)
+        assert result.exit_code == 2 and said in result.stderr
+    assert service.get(f"/environments/{environment['id']}") == environment
+
+
 def test_remote_cancel_ends_all_builds_under_way(service: Running, address: str) -> None:
     environment = service.built(name="cancelled-by-command")
     service.engine.gate.clear()
