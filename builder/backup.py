@@ -30,7 +30,7 @@ from sqlalchemy.exc import OperationalError, StatementError
 
 from builder.database import OWN, Schema, database_failure, url_of
 from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
-from builder.locks import LockTimeout, held
+from builder.locks import LEAVING, LockTimeout, held
 from builder.records import BackedUp
 from builder.settings import Settings
 from builder.store import Store
@@ -84,7 +84,7 @@ def restore(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
     directory = Path(settings.state_dir, "service")
     try:
         with (
-            nullcontext() if settings.database else held(directory / "lock", 5),
+            nullcontext() if settings.database else held(directory / "lock", LEAVING),
             _opened(settings) as store,
             tarfile.open(file, "r:gz") as tar,
         ):

@@ -17,7 +17,7 @@ from builder.database import driver_url, summary, url_of
 from builder.failures.served import DatabaseNeeded, StateTaken, StateUnusable
 from builder.ids import new_id
 from builder.journal import Journal
-from builder.locks import LockTimeout, held
+from builder.locks import LEAVING, LockTimeout, held
 from builder.metrics import Metrics
 from builder.previews import Previews
 from builder.queue import Queue
@@ -69,7 +69,7 @@ def embedded(
         raise BuildError(StateUnusable(settings.state_dir, error.strerror or str(error))) from None
     at_once = 0 if role == "api" else at_once or max(2, (os.cpu_count() or 2) // 2)
     try:
-        with nullcontext() if settings.database else held(directory / "lock", 5):
+        with nullcontext() if settings.database else held(directory / "lock", LEAVING):
             yield from _running(directory, settings, engine, runner, role, at_once)
     except LockTimeout:
         raise BuildError(StateTaken(settings.state_dir)) from None

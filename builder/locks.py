@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LEAVING = 5.0
+"""Seconds in which a service has left its directory to the next one."""
+
 
 class LockTimeout(Exception):
     """The lock was not free within its bound."""

@@ -112,7 +112,8 @@ def test_what_killed_processes_have_left_in_the_engine_goes_when_a_service_start
         assert tidied.wait(PATIENCE)
 
 
-def test_a_directory_is_of_one_service(tmp_path: Path) -> None:
+def test_a_directory_is_of_one_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "LEAVING", 0.1)
     with running(tmp_path), pytest.raises(BuildError) as raised, running(tmp_path):
         pass
     assert type(raised.value.failure).__name__ == "StateTaken"

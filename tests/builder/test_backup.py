@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from builder import backup
 from builder.backup import back_up, restore
 from builder.failures.served import BackupInvalid, DatabaseAway, NotEmpty, NothingRemembered, StateTaken
 from builder.journal import Journal
@@ -161,7 +162,8 @@ def test_a_service_that_remembers_something_is_left_as_it_is(place: Place, tmp_p
     assert everything(old) == before
 
 
-def test_a_service_that_runs_is_not_restored_to(tmp_path: Path, place: Place) -> None:
+def test_a_service_that_runs_is_not_restored_to(tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "LEAVING", 0.1)
     file = tmp_path / "backup.tar.gz"
     old = place("sqlite")
     remember(old)
