@@ -52,12 +52,9 @@ class Launchyard:
         return self.directory / "temporary"
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "launcher.cli", *map(str, arguments)]
         # A shell starts what it puts in the background with SIGINT ignored, and so would these be.
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environ,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "launcher.cli", *map(str, arguments)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environ)
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return ended(self.start(*arguments))
