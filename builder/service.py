@@ -260,11 +260,11 @@ class Service:
     # Builds
 
     def rebuild(self, environment_id: str, asked: Asked, by: str = "") -> tuple[Build, bool]:
-        """A new build, or the one under way for the same inputs and False."""
+        """A new build, or the one under way for the same inputs and False. Looks at no network."""
         environment = self._store.environment(environment_id)
         asked = asked.beside(environment)
         choices = replace(environment.options, as_of=asked.as_of or environment.options.as_of)
-        self._checked(request_of(environment.repository, asked.ref, environment.subdir, choices))
+        self._check(request_of(environment.repository, asked.ref, environment.subdir, choices))
         build, new = self._store.start_build(environment_id, "as-of" if asked.as_of else "asked", by, asked)
         if new:
             self._queue.put(build)
@@ -372,17 +372,21 @@ class Service:
 
     def _checked(self, request: Request) -> Address:
         """Where a repository is that may be built so; looks at no network but for a host's address."""
+        address = self._address(request.repository)
+        self._check(request)
+        return address
+
+    def _check(self, request: Request) -> None:
+        """Raises what is wrong with how a repository is to be built, wherever it is."""
         from builder.parents import check_frontend
         from detectors import check
 
-        address = self._address(request.repository)
         if request.ref is not None:
             check_ref(request.ref)
         if request.options.as_of and request.options.as_of != "commit":
             instant_of(request.options.as_of)
         check(request.options)
         check_frontend(request.frontend, self._settings)
-        return address
 
     def _address(self, repository: str) -> Address:
         return parse(repository, self._settings, allow_local=self._settings.allow_local, relative=False)

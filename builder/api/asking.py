@@ -46,14 +46,20 @@ async def apart(
 
 
 def within(
-    threads: ThreadPoolExecutor,
+    threads: ThreadPoolExecutor, *, unless_at_hand: bool = False
 ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Awaitable[Answer]]]:
     """For a route that takes its time: FastAPI's own threads are few, and the way to them takes more turns of the
-    loop."""
+    loop.
+
+    One that asks for little is answered at once where the records are at hand: the way to a thread and back takes as
+    long as that, and waits for the interpreter twice.
+    """
 
     def answered_there(route: Callable[Arguments, Answer]) -> Callable[Arguments, Awaitable[Answer]]:
         @wraps(route)
         async def answered(*given: Arguments.args, **named: Arguments.kwargs) -> Answer:
+            if unless_at_hand and cast(Service, named["service"]).is_at_hand:
+                return route(*given, **named)
             return await apart(threads, route, *given, **named)
 
         return answered
@@ -61,21 +67,11 @@ def within(
     return answered_there
 
 
-reads = within(READING)
-"""For a route that only reads records."""
+reads = within(READING, unless_at_hand=True)
+"""For a route that reads a record, or a page of them."""
 
-
-def reads_one(route: Callable[Arguments, Answer]) -> Callable[Arguments, Awaitable[Answer]]:
-    """For a route that reads one record or two: at once where they are at hand, since the way to a thread and back
-    takes longer than that, and has to wait for the interpreter twice."""
-    elsewhere = reads(route)
-
-    @wraps(route)
-    async def answered(*given: Arguments.args, **named: Arguments.kwargs) -> Answer:
-        service = cast(Service, named["service"])
-        return route(*given, **named) if service.is_at_hand else await elsewhere(*given, **named)
-
-    return answered
+reads_much = within(READING)
+"""For a route that looks through many records, or makes a file of one."""
 
 
 async def _service(request: Request) -> Service:

@@ -21,12 +21,11 @@ from builder.api.asking import (
     TheService,
     TheStreams,
     answer,
-    apart,
     has,
     header,
     location,
     reads,
-    reads_one,
+    within,
 )
 from builder.api.problems import problem
 from builder.failures.served import RequestInvalid
@@ -83,12 +82,13 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     },
     summary="Rebuild",
 )
-async def rebuild(
+@within(RESOLVING, unless_at_hand=True)
+def rebuild(
     environment_id: Id, service: TheService, response: Response, asked: documents.AskedBuild | None = None
 ) -> Any:
     """Answers at once. Where nothing changed, the build ends in seconds and makes no version."""
     wish = AskedBuild(ref=asked.ref, as_of=asked.as_of, fresh=asked.fresh) if asked else AskedBuild()
-    build, new = await apart(RESOLVING, service.rebuild, environment_id, wish, asked.asked_by if asked else "")
+    build, new = service.rebuild(environment_id, wish, asked.asked_by if asked else "")
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/v1/builds/{build.id}"
     return documents.Build.model_validate(build)
@@ -127,7 +127,7 @@ def list_(
 
 
 @router.get("/builds/{build_id}", response_model=documents.Build, responses=TAGGED, summary="Read")
-@reads_one
+@reads
 def read(build_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Build.model_validate(service.build(build_id)), if_none_match)
 

@@ -24,7 +24,7 @@ from builder.api.asking import (
     apart,
     location,
     reads,
-    reads_one,
+    reads_much,
     revisions_of,
 )
 from builder.records import Choices, Environment, EnvironmentState
@@ -70,7 +70,7 @@ async def create(new: documents.NewEnvironment, service: TheService, response: R
 
 
 @router.get("", response_model=documents.Environments, responses=TAGGED, summary="List, the newest first")
-@reads
+@reads_much
 def list_(
     service: TheService,
     search: Search = "",
@@ -84,7 +84,7 @@ def list_(
 
 
 @router.get("/{environment_id}", response_model=documents.Environment, responses=TAGGED, summary="Read")
-@reads_one
+@reads
 def read(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer_environment(service.environment(environment_id), if_none_match)
 
@@ -114,7 +114,7 @@ def delete(environment_id: Id, service: TheService, if_match: IfMatch = None) ->
     responses=TAGGED,
     summary="The image that a launcher should use now",
 )
-@reads_one
+@reads
 def image(environment_id: Id, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     """404 with the code `no-version-yet` where there is none yet."""
     environment, version = service.image(environment_id)

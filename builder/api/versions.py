@@ -22,7 +22,7 @@ from builder.api.asking import (
     answer_environment,
     answer_file,
     reads,
-    reads_one,
+    reads_much,
     revisions_of,
 )
 from builder.formats import Format
@@ -92,7 +92,7 @@ def diff(
 
 
 @router.get("/versions/{number}", response_model=documents.Version, responses=TAGGED, summary="Read")
-@reads_one
+@reads
 def read(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     return answer(documents.Version.model_validate(service.version(environment_id, number)), if_none_match)
 
@@ -103,7 +103,7 @@ def read(environment_id: Id, number: Number, service: TheService, if_none_match:
     responses=TAGGED,
     summary="What is actually installed",
 )
-@reads_one
+@reads
 def packages(environment_id: Id, number: Number, service: TheService, if_none_match: IfNoneMatch = None) -> Response:
     inventory = service.version(environment_id, number, "inventory").inventory
     return answer(documents.Packages.model_validate(inventory), if_none_match)
@@ -112,7 +112,7 @@ def packages(environment_id: Id, number: Number, service: TheService, if_none_ma
 @router.get(
     "/versions/{number}/lock", response_class=Response, responses=LOCK, summary="Its lock, for other tools as well"
 )
-@reads
+@reads_much
 def lock(
     environment_id: Id,
     number: Number,
