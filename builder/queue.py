@@ -21,7 +21,7 @@ from dataclasses import asdict, replace
 from queue import SimpleQueue
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
-from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
+from dbos import DBOS, DBOSClient, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import error as dbos_errors
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -41,6 +41,9 @@ from builder.scratch import clear_all
 from builder.service import BuildError, Settings, Wish, request_of
 from builder.store import Store
 from builder.worker import Runner
+
+APPLICATION = "launchyard"
+"""Whose queue it is, where others use DBOS in the same database."""
 
 NAME = "builds"
 
@@ -102,7 +105,7 @@ class Queue:
         """
         global _queue
         config: DBOSConfig = {
-            "name": "launchyard", "system_database_url": self._url, "application_version": VERSION,
+            "name": APPLICATION, "system_database_url": self._url, "application_version": VERSION,
             "executor_id": worker, "log_level": "ERROR",
             # Nobody is notified here, and who ends the service waits for the listener, which sleeps a second else.
             "notification_listener_polling_interval_sec": POLLING,
@@ -111,6 +114,8 @@ class Queue:
             config["db_engine_kwargs"] = {"connect_args": {"factory": _Connection}}
         _queue = self
         self._worker = worker
+        if at_once:
+            self._register(at_once)
         DBOS(config=config)
         DBOS.listen_queues([NAME] if at_once else [])
         if at_once:
@@ -119,10 +124,17 @@ class Queue:
             self._heartbeat.start()
         DBOS.launch()
         self._putting.start()
-        if not at_once:
-            return
-        DBOS.register_queue(NAME, worker_concurrency=at_once, polling_interval_sec=POLLING, on_conflict="always_update")
-        self._take_up()
+        if at_once:
+            self._take_up()
+
+    def _register(self, at_once: int) -> None:
+        """Before DBOS starts, which would look for the queue before it is there, and then a second later."""
+        DBOS.migrate(self._url)
+        client = DBOSClient(system_database_url=self._url, application_name=APPLICATION, retry_connection_errors=False)
+        try:
+            client.register_queue(NAME, worker_concurrency=at_once, polling_interval_sec=POLLING)
+        finally:
+            client.destroy()
 
     def stop(self) -> None:
         """Leave every build where it is; the next start, or another worker, goes on with it."""
