@@ -17,21 +17,27 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from builder.failures.asked import GitUnusable
 from builder.locks import LockTimeout, held
 from builder.settings import Settings
+from detectors.failures import BuildError
 
 MAX_OUTPUT = 20_000_000
 """Bytes of one command's output that are read."""
 
-
 CHEAP = 1_000_000
 """Bytes of an object that is too large which cost less to read than to start the reader anew."""
-
 
 BLOCK = 512
 """Bytes of the unit in which a shell bounds files.
 
 Format: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/ulimit.html
+"""
+
+NOT_STARTED = (126, 127)
+"""What a shell ends with where a program cannot be started, or is not there.
+
+Format: https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html
 """
 
 
@@ -127,7 +133,7 @@ class Git:
 
 
 def run(*arguments: str, settings: Settings, environ: Mapping[str, str] | None = None, stdin: bytes = b"") -> str:
-    """What a git command prints. Raises GitFailed."""
+    """What a git command prints. Raises GitFailed, or BuildError(GitUnusable)."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as given:
         given.write(stdin)
         given.seek(0)
@@ -145,6 +151,8 @@ def run(*arguments: str, settings: Settings, environ: Mapping[str, str] | None =
         errors.seek(0)
         if code:
             said = errors.read(100_000).decode(errors="replace").strip()
+            if code in NOT_STARTED:
+                raise BuildError(GitUnusable(said))
             raise GitFailed(said or f"git ended with {code}")
         return output.read(MAX_OUTPUT).decode(errors="surrogateescape")
 
@@ -181,13 +189,13 @@ def environment(settings: Settings, resolution: str = "") -> dict[str, str]:
 
 
 def _bounded(settings: Settings) -> tuple[str, ...]:
-    """The git program, which writes no file larger than a fetch may be.
+    """The git program, which writes no file larger than a fetch may be, or than is allowed as it is.
 
     A shell sets that limit, for what runs between fork and exec of this program has it copied whole: 20 ms of a
     service of 300 MB, several times as long as git takes, and its other threads' locks with it.
     """
     blocks = settings.limits.fetch_size // BLOCK
-    return "/bin/sh", "-c", f'ulimit -f {blocks} && exec git "$@"', "git"
+    return "/bin/sh", "-c", f'ulimit -f {blocks} 2>/dev/null; exec git "$@"', "git"
 
 
 def _end_reader(reader: subprocess.Popen[bytes]) -> None:

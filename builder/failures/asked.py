@@ -115,6 +115,12 @@ class EngineUnavailable(NamedTuple):
     """The step of a build in the midst of which it went away."""
 
 
+class GitUnusable(NamedTuple):
+    """The program cannot be started on the machine that Launchyard runs on."""
+
+    detail: str
+
+
 class FrontendUnavailable(NamedTuple):
     """A frontend whose program this installation has not been told where to get."""
 

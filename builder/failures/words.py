@@ -15,6 +15,7 @@ from builder.failures.asked import (
     DateInvalid,
     EngineUnavailable,
     FrontendUnavailable,
+    GitUnusable,
     HostNotAllowed,
     HostNotPublic,
     HostUnreachable,
@@ -1377,6 +1378,13 @@ def _of_machine(failure: object) -> Words | None:
                 "No Docker engine answers",
                 failure.detail,
                 ("Start Docker, or set DOCKER_HOST; in a checkout of Launchyard `make engine` starts one.",),
+                Blame.OUTSIDE,
+            )
+        case GitUnusable():
+            return (
+                "Git cannot be started",
+                failure.detail,
+                ("Install git where Launchyard runs; `launchyard doctor` says from which version on.",),
                 Blame.OUTSIDE,
             )
         case BaseUnavailable():

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from builder.address import parse
-from builder.failures.asked import AddressInvalid, HostUnreachable, RefAbsent, RepositoryUnavailable
+from builder.failures.asked import AddressInvalid, GitUnusable, HostUnreachable, RefAbsent, RepositoryUnavailable
+from builder.git import GitFailed, run
 from builder.locks import LockTimeout, held
 from builder.repository import Commit, open_commit, refs
 from builder.scratch import clear
@@ -252,6 +253,24 @@ def test_what_cannot_be_found_is_said_apart(make_repository: MakeRepository, for
     assert isinstance(failure("http://127.0.0.1:9/o/r", tmp_path), HostUnreachable)
     assert isinstance(failure(str(tmp_path), tmp_path), AddressInvalid)
     assert isinstance(failure(str(tmp_path / "repository" / "lib"), tmp_path), AddressInvalid)
+
+
+def test_git_that_is_not_there_is_no_fault_of_a_repository(
+    make_repository: MakeRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = make_repository({"requirements.txt": "six"})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = failure(str(repository), tmp_path)
+    assert isinstance(found, GitUnusable) and "not found" in found.detail
+
+
+def test_git_writes_no_file_larger_than_a_fetch_may_be(make_repository: MakeRepository, tmp_path: Path) -> None:
+    repository = make_repository({"requirements.txt": "six"})
+    environ = {**os.environ, "GIT_TRACE": str(tmp_path / "trace")}
+    bounded = replace(Settings(), limits=replace(Settings().limits, fetch_size=1_024))
+    with suppress(GitFailed):  # where it writes nothing else
+        run("-C", str(repository), "rev-parse", *["HEAD"] * 400, settings=bounded, environ=environ)
+    assert (tmp_path / "trace").stat().st_size == 1_024
 
 
 def test_a_link_out_of_the_repository_leads_nowhere(make_repository: MakeRepository, tmp_path: Path) -> None:
