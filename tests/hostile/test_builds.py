@@ -33,7 +33,7 @@ from tests.containers import docker
 pytestmark = pytest.mark.engine
 
 ATTACKS = Path(__file__).parents[2] / "fixtures" / "hostile"
-BUILD_TIME = 20
+BUILD_TIME = 12
 """Seconds for an attack that never ends: it needs a few to begin."""
 
 
