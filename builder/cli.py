@@ -54,27 +54,8 @@ class Quantity(click.ParamType[int]):
 SIZE = Quantity("size", size_of)
 AGE = Quantity("age", duration_of)
 
-_REPOSITORY_OPTIONS = (
-    click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is."),
-    click.option("--subdir", default="", help="The directory of the repository that holds the environment's file."),
-    click.option("--strategy", type=click.Choice(tuple(CHAIN)), help="This one, whatever comes first in the chain."),
-    click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12."),
-    click.option(
-        "--frontend",
-        type=click.Choice(FRONTENDS),
-        default="jupyterlab",
-        show_default=True,
-        help="What a session opens.",
-    ),
-    click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable."),
-    click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable."),
-    click.option(
-        "--as-of",
-        metavar="DATE|commit",
-        help="Resolve versions as the index stood then: an ISO 8601 date, which means 00:00 UTC of that day, "
-        "a date and time, or `commit` for the commit's own.",
-    ),
-    click.option("--worktree", is_flag=True, help="Of a local repository, take what lies there uncommitted, too."),
+_WORKTREE = click.option(
+    "--worktree", is_flag=True, help="Of a local repository, take what lies there uncommitted, too."
 )
 
 _BUILD_OPTIONS = (
@@ -90,14 +71,53 @@ _BUILD_OPTIONS = (
 )
 
 
+def _decided(subdir: str | None = None, frontend: str | None = None) -> tuple[Callable[[Command], Command], ...]:
+    return (
+        click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is."),
+        click.option(
+            "--subdir", default=subdir, help="The directory of the repository that holds the environment's file."
+        ),
+        click.option(
+            "--strategy", type=click.Choice(tuple(CHAIN)), help="This one, whatever comes first in the chain."
+        ),
+        click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12."),
+        click.option(
+            "--frontend",
+            type=click.Choice(FRONTENDS),
+            default=frontend,
+            show_default=frontend is not None,
+            help="What a session opens.",
+        ),
+        click.option(
+            "--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable."
+        ),
+        click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable."),
+        click.option(
+            "--as-of",
+            metavar="DATE|commit",
+            help="Resolve versions as the index stood then: an ISO 8601 date, which means 00:00 UTC of that day, "
+            "a date and time, or `commit` for the commit's own.",
+        ),
+    )
+
+
+def decided_by_hand(command: Command) -> Command:
+    """The options of what a person decides about an environment; None or () where it is left open."""
+    return _with(_decided(), command)
+
+
 def repository_options(command: Command) -> Command:
     """The options of every command that takes a repository."""
-    return reduce(lambda made, option: option(made), reversed(_REPOSITORY_OPTIONS), command)
+    return _with((*_decided(subdir="", frontend="jupyterlab"), _WORKTREE), command)
 
 
 def build_options(command: Command) -> Command:
     """The options of every command that builds."""
-    return reduce(lambda made, option: option(made), reversed(_BUILD_OPTIONS), command)
+    return _with(_BUILD_OPTIONS, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    return reduce(lambda made, option: option(made), reversed(options), command)
 
 
 def request_of(repository: str, asked: Mapping[str, Any]) -> Request:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder.cli import decided_by_hand
 from builder.terminal import STOPPED, emit, fail, json_option, note, warn
 from builder.transcript import printable
 from detectors.plan import Warned
@@ -38,24 +39,7 @@ class _Number(click.ParamType[int]):
 NUMBER = _Number()
 version_option = click.option("--version", "number", type=NUMBER, help="This one; by default the one in use.")
 
-_DECIDED = (
-    click.option("--ref", help="A branch, a tag or a commit; by default what the repository's HEAD is."),
-    click.option("--subdir", help="The directory of the repository that holds the environment's file."),
-    click.option("--strategy", type=click.Choice(("conda", "pip", "poetry", "project")), help="This one."),
-    click.option("--python", metavar="VERSION", help="The version of Python, such as 3.12."),
-    click.option("--frontend", type=click.Choice(("jupyterlab", "vscodium", "none")), help="What a session opens."),
-    click.option("--group", "groups", multiple=True, help="A dependency group to add (poetry, project). Repeatable."),
-    click.option("--extra", "extras", multiple=True, help="An extra of the project itself to add. Repeatable."),
-    click.option("--as-of", metavar="DATE|commit", help="Versions as the index had them then."),
-)
 UNDONE = ("ref", "subdir", "strategy", "python", "frontend", "groups", "extras", "as-of")
-
-
-def decided_by_hand(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of what a person decides about an environment, for `_request`."""
-    for option in reversed(_DECIDED):
-        command = option(command)
-    return command
 
 
 @click.group()

@@ -28,7 +28,7 @@ FETCHING = ThreadPoolExecutor(4, "fetching")
 """For what may wait for git."""
 
 RESOLVING = ThreadPoolExecutor(2, "resolving")
-"""For what may wait for a host's address, and then writes."""
+"""For what writes, and may wait for a host's address before that."""
 
 READING = ThreadPoolExecutor(2, "reading")
 """For what only reads records. More threads would only wait for each other: a read takes the interpreter, not the

@@ -268,7 +268,7 @@ def test_git_writes_no_file_larger_than_a_fetch_may_be(make_repository: MakeRepo
     repository = make_repository({"requirements.txt": "six"})
     environ = {**os.environ, "GIT_TRACE": str(tmp_path / "trace")}
     bounded = replace(Settings(), limits=replace(Settings().limits, fetch_size=1_024))
-    with suppress(GitFailed):  # where it writes nothing else
+    with suppress(GitFailed):  # however it ends
         run("-C", str(repository), "rev-parse", *["HEAD"] * 400, settings=bounded, environ=environ)
     assert (tmp_path / "trace").stat().st_size == 1_024
 
