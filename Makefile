@@ -14,10 +14,9 @@ help:            ## this list
 setup: .venv/ready ## .venv with launchyard in it
 	@$(VENV)/python -m compileall -q builder detectors launcher
 
-# Not compiled, which takes a quarter of the time: of what others wrote, what is used is compiled when it is imported.
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(VENV)/pip install --quiet --no-compile --require-hashes --requirement requirements.lock
+	$(VENV)/pip install --quiet --require-hashes --requirement requirements.lock
 	$(VENV)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -186,6 +186,7 @@ def test_launcher_of_an_image_is_made_without_a_build(world: World, page: Page) 
 
 def test_from_a_link_to_a_launcher_by_the_keyboard_alone(world: World, page: Page) -> None:
     page.goto(f"{world.address}/launch")
+    expect(page.get_by_label("Repository")).to_be_focused()
     page.keyboard.type(str(world.service.repository))
     expect(page.get_by_role("region", name="What would be built")).to_be_visible()
     page.keyboard.press("Enter")
