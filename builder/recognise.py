@@ -1,4 +1,4 @@
-"""Recognise what a failed step says. Patterns in builder/recognition, words in failures/words.py."""
+"""Recognise what a failed step says. Patterns in builder/recognition, words in failures/words."""
 
 from __future__ import annotations
 

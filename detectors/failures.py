@@ -1,4 +1,4 @@
-"""What can be wrong with a repository, as values. The words for them are in builder/failures/words.py.
+"""What can be wrong with a repository, as values. The words for them are in builder/failures/words.
 
 They are named tuples: Python takes seven times as long to make a frozen dataclass, and every command makes these kinds.
 """

@@ -1,4 +1,4 @@
-"""Failures as data, in modules by where they are met; explain() gives each its words, which words.py has.
+"""Failures as data, in modules by where they are met; explain() gives each its words, which the package words has.
 
 What a repository itself is wrong in stands in detectors/failures.py.
 """

@@ -12,7 +12,7 @@ import pytest
 from builder.failures import Blame, asked, built, explain, served
 from builder.failures.asked import RefAbsent
 from builder.failures.served import SessionEnded
-from builder.failures.words import _nearest
+from builder.failures.words.common import nearest
 from detectors import failures as detected
 from detectors.failures import Location, PythonUnavailable
 
@@ -65,14 +65,14 @@ def test_what_has_no_words_is_our_fault_and_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "nearest"),
+    ("asked", "proposed"),
     [
         ("1.25", "1.26.4"), ("1.26.4=py39h474f0d3_0", "1.26.4"), ("2.0.0+cu111", "2.0.2"), ("3", "2.2.2"),
         ("0.9", "1.26.4"), ("1.9.0", "1.26.4"), ("", "2.2.2"),
     ],
 )  # fmt: skip
-def test_the_nearest_version_to_what_was_asked_for_is_proposed(asked: str, nearest: str) -> None:
-    assert _nearest(asked, ("2.2.2", "2.0.2", "1.26.4")) == nearest
+def test_the_nearest_version_to_what_was_asked_for_is_proposed(asked: str, proposed: str) -> None:
+    assert nearest(asked, ("2.2.2", "2.0.2", "1.26.4")) == proposed
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
