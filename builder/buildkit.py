@@ -15,10 +15,21 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from builder import disk
-from builder.docker import COMMAND_TIME, DockerFailed, ask, docker, inspected, labelled, unavailable
+from builder.docker import (
+    COMMAND_TIME,
+    READ,
+    DockerFailed,
+    ask,
+    docker,
+    inspected,
+    labelled,
+    remove_container,
+    unavailable,
+)
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
 from builder.failures.asked import PushFailed, RecordInvalid
 from builder.identity import LABEL
@@ -38,9 +49,6 @@ KEPT_REST = 20_000
 
 MAX_READ = 50_000_000
 """Bytes that are read out of an image at the most."""
-
-READ = f"{LABEL}read"
-"""The label of a container that was made for its image to be read, and never runs."""
 
 READ_TIME = 300
 """Seconds after which nobody reads from it any more: making it and copying out of it are commands of COMMAND_TIME."""
@@ -104,9 +112,10 @@ class BuildKit:
         return found[1]
 
     def read(self, reference: str, directory: str) -> Mapping[str, bytes]:
-        made = ask("container", "create", f"--label={READ}", "--entrypoint=/none", "--", reference)
-        container = made.strip()
+        container = f"launchyard-read-{token_hex(8)}"  # known before it is there, for who is interrupted meanwhile
+        label = f"--label={READ}={os.environ.get('TMPDIR', '')}"
         try:
+            ask("container", "create", f"--name={container}", label, "--entrypoint=/none", "--", reference)
             return _files(_copied(f"{container}:{directory}"))
         except DockerFailed as failed:
             if "Could not find the file" in str(failed):
@@ -115,7 +124,7 @@ class BuildKit:
         except (tarfile.TarError, OverflowError) as error:
             raise BuildError(RecordInvalid(directory, str(error))) from None
         finally:
-            ask("container", "rm", "--force", "--", container)
+            remove_container(container)
 
     def images(self, label: str) -> Iterable[Image]:
         found = labelled(label)

@@ -10,13 +10,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 from typing import Any, Literal
 
 from builder.failures.asked import EngineUnavailable
+from builder.identity import LABEL
 from detectors.failures import BuildError
 
 COMMAND_TIME = 60
 """Seconds that a docker command may take."""
+
+
+READ = f"{LABEL}read"
+"""The label of a container that was made for its image to be read, and never runs; says whose TMPDIR it was for."""
 
 
 LOOKING = (
@@ -96,6 +102,20 @@ def inspected(kind: Literal["image", "container"], *names: str) -> list[dict[str
             raise unavailable(failed) from None
         found = failed.output or "[]"
     return list(json.loads(found))
+
+
+def remove_container(name: str) -> None:
+    """End and remove a container, where it is there. Raises BuildError(EngineUnavailable)."""
+    try:
+        docker("container", "rm", "--force", "--", name)
+    except DockerFailed as failed:
+        if not is_absent(failed, "container"):
+            raise unavailable(failed) from None
+
+
+def forget_read(directory: Path) -> None:
+    """Remove what a process with this TMPDIR made to read images, and did not come to remove. Raises DockerFailed."""
+    docker("container", "prune", "--force", f"--filter=label={READ}={directory}")
 
 
 def is_absent(failed: DockerFailed, kind: str) -> bool:

@@ -33,6 +33,9 @@ Role = Literal["all", "api", "worker"]
 EMBEDDED = "embedded"
 """The worker of a service that has its database for itself: it goes on with what it had in hand when it ended."""
 
+TIDYING = 300.0
+"""Seconds between two looks for what was left in the engine and is old enough to be nobody's."""
+
 CHECKPOINTS = 20.0
 """Seconds between two times that SQLite's log of writes is brought into its file, beside who writes."""
 
@@ -89,12 +92,14 @@ def _running(
         place = driver_url(settings.database) if settings.database else f"sqlite:///{directory / 'queue.db'}"
         queue = Queue(place, store, journal, runner, settings, metrics)
         previews = Previews(Builder(settings, engine, allow_local=settings.allow_local, relative=False))
+        over = threading.Event()
         try:
             queue.start(EMBEDDED if alone else new_id(), at_once)
             if at_once:
-                threading.Thread(target=_tidy, args=(engine,), name="tidy", daemon=True).start()
+                threading.Thread(target=_tidy, args=(engine, over), name="tidy", daemon=True).start()
             yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)
         finally:
+            over.set()
             queue.stop()
 
 
@@ -118,6 +123,9 @@ def _checkpoints(store: Store) -> Iterator[None]:
         thread.join()
 
 
-def _tidy(engine: Engine) -> None:
-    with suppress(BuildError):  # without an engine there is nothing to tidy, and builds say so
-        engine.tidy()
+def _tidy(engine: Engine, over: threading.Event) -> None:
+    while True:
+        with suppress(BuildError):  # without an engine there is nothing to tidy, and builds say so
+            engine.tidy()
+        if over.wait(TIDYING):
+            return

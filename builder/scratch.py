@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from builder.docker import DockerFailed, forget_read
+
 
 def new_scratch(state_dir: str, worker: str) -> Path:
     """A directory of its own for a build of a worker, to be its TMPDIR."""
@@ -31,11 +33,20 @@ def clear(scratch: Path) -> None:
 
 
 def clear_all(state_dir: str, but: Collection[str] = ()) -> None:
-    """The same for every build of every worker but these."""
+    """The same for every build of every worker but these, none of which came to its own end."""
     above = _above(state_dir)
-    for scratch in above.iterdir() if above.is_dir() else ():
-        if scratch.name not in but:
-            clear(scratch)
+    for worker in above.iterdir() if above.is_dir() else ():
+        if worker.name not in but:
+            for scratch in worker.iterdir():
+                clear_killed(scratch)
+            clear(worker)
+
+
+def clear_killed(scratch: Path) -> None:
+    """The same for a build that did not come to its own end: what it made in the engine is there still."""
+    clear(scratch)
+    with contextlib.suppress(DockerFailed):  # an engine that is away has a last look when a service starts
+        forget_read(scratch)
 
 
 def _above(state_dir: str) -> Path:

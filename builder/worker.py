@@ -20,7 +20,7 @@ from builder.failures import explain
 from builder.failures.served import BuilderLost
 from builder.perform import Emit, Order, outcome_from_json
 from builder.records import Outcome
-from builder.scratch import clear, new_scratch
+from builder.scratch import clear, clear_killed, new_scratch
 
 GRACE = 15.0
 """Seconds that a build which was stopped has for tidying up, before it is killed."""
@@ -132,4 +132,4 @@ async def _tidied(process: asyncio.subprocess.Process, following: asyncio.Task[O
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
     following.cancel()
-    await asyncio.to_thread(clear, scratch)
+    await asyncio.to_thread(clear_killed if process.returncode else clear, scratch)
