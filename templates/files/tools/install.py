@@ -126,9 +126,22 @@ def package() -> int:
 
     BUILT.mkdir(parents=True)
     copy = shutil.copytree("/package", "/work-package", symlinks=True)  # not in /work, which may hold any name
+    declare_poetry(Path(copy, "pyproject.toml"))
     os.environ |= {"SETUPTOOLS_SCM_PRETEND_VERSION": "0"} | tags.versions(copy)
     build(str(copy))
     return 0
+
+
+def declare_poetry(file: Path) -> None:
+    """Poetry builds a package by itself where its file does not say with what; any other tool takes setuptools then."""
+    import tomllib  # as tags: of a newer Python
+
+    text = file.read_text()
+    document = tomllib.loads(text)
+    if "build-system" not in document and "poetry" in document.get("tool", {}):
+        system = 'requires = ["poetry-core<2"]\nbuild-backend = "poetry.core.masonry.api"'  # as Poetry 1.8.3 has it
+        file.unlink()  # which may be a link
+        file.write_text(f"{text}\n[build-system]\n{system}\n")
 
 
 def build(*what: str) -> None:
