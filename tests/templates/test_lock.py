@@ -46,3 +46,25 @@ def test_project_without_a_lock_has_none_that_changed(uv_lock: Path) -> None:
 def test_kernel_of_the_environments_own_that_may_miss_a_cell_is_told_of(version: str, told: bool) -> None:
     found = lock.lock_kernel("pip", {}, [{"name": "ipykernel", "version": version}])
     assert [(code, version in words) for code, words in found] == [("kernel-deaf", True)] * told
+
+
+@pytest.mark.parametrize(
+    ("version", "others", "told"),
+    [
+        ("5.3.4", {}, True),
+        ("6.4.2", {"traitlets": "5.9.0"}, True),
+        ("5.5.6", {"ipython-genutils": "0.2.0"}, False),
+        ("6.5.0", {}, False),
+        ("6.29.5", {}, False),
+    ],
+)
+def test_kernel_of_the_environments_own_that_lacks_what_it_imports_is_told_of(
+    version: str, others: dict[str, str], told: bool
+) -> None:
+    pins = {"ipykernel": version, **others}
+    found = lock.lock_kernel("pip", {}, [{"name": name, "version": pin} for name, pin in pins.items()])
+    assert [(code, version in words) for code, words in found] == [("kernel-broken", True)] * told
+
+
+def test_who_names_an_ipykernel_gets_the_one_that_is_named() -> None:
+    assert lock.only_answering(b"jupyterlab\nipykernel==7.1.0\n") == ()

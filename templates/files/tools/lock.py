@@ -36,6 +36,10 @@ UV_LOCK = Path("uv.lock")  # beside the pyproject.toml, in the directory in whic
 UV = "/tools/uv"
 DEAF = ("7.0", "7.1", "7.2", "7.3")
 """Versions of ipykernel that may miss a cell and never answer it: https://github.com/ipython/ipykernel/pull/1529"""
+NOT_DEAF = ",".join(f"!={version}.*" for version in DEAF)
+OF_GENUTILS = (6, 5)
+"""The first ipykernel that does without ipython_genutils. Those before import it, and all but 5.5.6 leave it to
+traitlets to ask for it, which does so no longer."""
 
 
 def main() -> int:
@@ -179,6 +183,12 @@ def lock_kernel(strategy: str, inputs: dict, locked: list[dict]) -> list[tuple[s
     """The newest ipykernel that answers and the lock allows. Without one, a session has terminals and no notebooks."""
     pins = {**(installed() if strategy == "conda" else {}), **{p["name"]: p.get("version", "") for p in locked}}
     own = pins.get("ipykernel")
+    if own and lacks_genutils(pins):
+        words = (
+            f"notebooks have no kernel: this environment's own ipykernel {own} imports ipython_genutils, and does not "
+            "ask for it; ask for ipython_genutils as well, or for ipykernel>=6.5"
+        )
+        return [("kernel-broken", words)]
     if own:
         words = (
             f"notebooks may wait for ever for a cell with this environment's own ipykernel {own} (its issue 1554): "
@@ -186,15 +196,25 @@ def lock_kernel(strategy: str, inputs: dict, locked: list[dict]) -> list[tuple[s
         )
         return [("kernel-deaf", words)] if own.startswith(tuple(f"{version}." for version in DEAF)) else []
     wanted = Path("/tmp/kernel.in")
-    wanted.write_text("ipykernel" + ",".join(f"!={version}.*" for version in DEAF) + "\n")
+    wanted.write_text(f"ipykernel{NOT_DEAF}\n")
     # Of today, whatever day the environment is of: the kernel is the session's, and one of that day may be
     # for no Python there is.
-    if uv_compile(str(wanted), {**inputs, "as_of": None}, KERNEL, "--constraints", str(constraints("kernel", pins))):
+    how = (str(wanted), {**inputs, "as_of": None}, KERNEL, "--constraints", str(constraints("kernel", pins)))
+    code = uv_compile(*how)
+    if code == 0 and lacks_genutils({**pins, **{p["name"]: p.get("version", "") for p in packages(KERNEL)}}):
+        wanted.write_text(f"ipykernel{NOT_DEAF}\nipython_genutils\n")
+        code = uv_compile(*how)
+    if code:
         KERNEL.unlink(missing_ok=True)
         words = "no ipykernel fits what this environment pins: notebooks have no kernel, terminals work"
         return [("kernel-unavailable", words)]
     finish(KERNEL)
     return []
+
+
+def lacks_genutils(pins: dict[str, str]) -> bool:
+    release = tuple(map(int, re.findall(r"\d+", pins["ipykernel"])[:2]))
+    return release < OF_GENUTILS and "ipython-genutils" not in pins
 
 
 def constraints(name: str, pins: dict[str, str]) -> Path:
@@ -217,18 +237,42 @@ def uv_compile(source: str, inputs: dict, output: Path, *options: str) -> int:
         *as_of, *options, source, "--output-file", str(output),
     )  # fmt: skip
     fresh = os.environ.get("FRESH", "").startswith("pages")
-    if source.endswith(".toml") or OPTION.search(Path(source).read_bytes()):
-        return run(*command, *(("--refresh",) if fresh else ()), output=False)
+    text = Path(source).read_bytes()
+    if source.endswith(".toml") or OPTION.search(text):
+        return answering((*command, *(("--refresh",) if fresh else ())), text)
     environ = {"UV_INDEX": "", "UV_DEFAULT_INDEX": ""}
     if not fresh:
-        held = bytearray()
         with believing(f"files = {FOR_EVER}, api = {A_WHILE}") as config:
-            code = run(*command, output=False, hold=held, UV_CONFIG_FILE=config, **environ)
-        if b"No solution found" not in held:
-            say(held)
+            code, printed = held(*command, *only_answering(text), UV_CONFIG_FILE=config, **environ)
+        if not (code and b"No solution found" in printed):
+            say(printed)
             return code
     with believing(f"files = {FOR_EVER}") as config:  # what uv is told to believe of pages, it does not refresh
-        return run(*command, "--refresh", output=False, UV_CONFIG_FILE=config, **environ)
+        return answering((*command, "--refresh"), text, UV_CONFIG_FILE=config, **environ)
+
+
+def answering(command: tuple[str, ...], text: bytes, **environ: str) -> int:
+    """Run uv so that it takes an ipykernel which answers, where there is a solution with one."""
+    code, printed = held(*command, *only_answering(text), **environ)
+    if code and b"No solution found" in printed and b"ipykernel" in printed and only_answering(text):
+        return run(*command, output=False, **environ)
+    say(printed)
+    return code
+
+
+def only_answering(text: bytes) -> tuple[str, ...]:
+    """Options of uv's where nobody names an ipykernel: JupyterLab asks for one, whether that answers or not."""
+    if b"ipykernel" in text:
+        return ()
+    path = Path("/tmp/answering.constraints")
+    path.write_text(f"ipykernel{NOT_DEAF}\n")
+    return "--constraints", str(path)
+
+
+def held(*command: str, **environ: str) -> tuple[int, bytearray]:
+    """The exit code of a command, and what it says."""
+    printed = bytearray()
+    return run(*command, output=False, hold=printed, **environ), printed
 
 
 OPTION = re.compile(rb"^\s*-", re.MULTILINE)
