@@ -57,7 +57,8 @@ def main() -> int:
     write("lock.json", {"conda": conda_lock(prefix, alias), **json.loads((LOCK / "record/lock.json").read_bytes())})
     lacking = libraries.missing([str(prefix), "/opt/launchyard/kernel"])
     write("libraries.json", lacking)
-    write("problems.json", [*json.loads((LOCK / "problems.json").read_bytes()), *libraries.problems(lacking)])
+    problems = [*json.loads((LOCK / "problems.json").read_bytes()), *editable_gone(prefix)]
+    write("problems.json", [*problems, *libraries.problems(lacking)])
     variables = request["inputs"].get("variables", {})
     (OUT / "env.sh").write_text(
         "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(variables.items()))
@@ -92,6 +93,23 @@ def directly(prefix: Path) -> dict[str, str]:
         for site in places.site_packages(prefix)
         for file in site.glob("*.dist-info/direct_url.json")
     }
+
+
+def editable_gone(prefix: Path) -> list[tuple[str, str]]:
+    """[code, message] of what a postBuild has installed in place, where the place is not in the image."""
+    told = []
+    for site in places.site_packages(prefix):
+        for file in sorted(site.glob("*.dist-info/direct_url.json")):
+            origin = json.loads(file.read_bytes())
+            place = origin.get("url", "").removeprefix("file://")
+            if origin.get("dir_info", {}).get("editable") and not Path(place).exists():
+                name = file.parent.name.split("-")[0]
+                words = (
+                    f"{name} cannot be imported: it is installed in place, and its place {place} is there only while "
+                    "postBuild runs; write `pip install .` in it, or -e . in requirements.txt"
+                )
+                told.append(("editable-gone", words))
+    return told
 
 
 def in_lock(name: str) -> bool:
