@@ -301,12 +301,13 @@ def _record(image_id: str, engine: Engine) -> _Record:
 def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
     from builder.records import Built
 
-    lock = _lock_of(image, planned.key) or _record(image.id, engine).lock[: identity.SHORT]
+    record = _record(image.id, engine)
+    lock = record.lock[: identity.SHORT]
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
     _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
     return Built(reference, image.id, image.digest, image.size, planned.key, planned.commit.id, lock, True, reason,
-                 time.time() - began, warnings=planned.plan.warnings)  # fmt: skip
+                 time.time() - began, warnings=(*planned.plan.warnings, *record.problems))  # fmt: skip
 
 
 def _lock_of(image: Image, key: str) -> str | None:

@@ -407,6 +407,14 @@ def test_missing_libraries_follow_the_packages_and_are_not_said_twice(launchyard
     assert result.stderr == "warning: There is no kernel\n"
 
 
+def test_what_a_build_warned_of_is_said_again_when_its_image_is_reused(launchyard: Launchyard, six: Path) -> None:
+    launchyard.engine.documents = LACKING
+    built, reused = launchyard.json("build", six), launchyard.json("build", six)
+    assert (built["reused"], reused["reused"]) == (False, True)
+    assert [warned["code"] for warned in built["warnings"]] == ["library-missing", "kernel"]
+    assert reused["warnings"] == built["warnings"]
+
+
 def test_missing_libraries_as_json_are_whole(launchyard: Launchyard, six: Path) -> None:
     launchyard.engine.documents = LACKING
     document = launchyard.json("packages", launchyard.ok("build", six).strip())
