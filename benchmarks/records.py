@@ -25,6 +25,8 @@ AT_ONCE = 2_000
 
 NOW = datetime.now(UTC)
 KEY = "4a753886a0fc" * 5
+OPTIONS = asdict(Choices(frontend="none"))
+WANTED = {"ref": None, "subdir": "", "options": OPTIONS}
 STEPS = [asdict(StepTime(f"[lock {n}/8] RUN --mount=type=cache lock", 0.1 * n, cached=n < 4)) for n in range(8)]
 EXPLANATION = explain(BuilderLost("Its process was ended by signal 9")).to_json()
 INVENTORY = Inventory(tuple(Package(f"package-{n}", f"{n}.0.1", "index", n < 5) for n in range(80)), ()).to_json()
@@ -73,7 +75,7 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Iterator[dict[str,
 def _environment(id: str, repository: Path) -> dict[str, Any]:
     return {
         "id": id, "name": f"environment-{id[-12:]}", "owner": "", "repository": str(repository), "subdir": "",
-        "options": asdict(Choices(frontend="none")), "state": "ready", "current_version": 2, "pinned": False,
+        "options": OPTIONS, "state": "ready", "current_version": 2, "pinned": False,
         "revision": 3, "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
 
@@ -82,8 +84,9 @@ def _build(id: str, environment_id: str, number: int) -> dict[str, Any]:
     failed = number % 20 == 0
     return {
         "id": id, "environment_id": environment_id, "state": "failed" if failed else "succeeded", "reason": "asked",
-        "asked_by": "", "asked": asdict(Asked()), "inputs": KEY, "turn": 1, "commit": KEY[:40], "key": KEY,
-        "strategy": "pip", "created_at": NOW, "started_at": NOW, "finished_at": NOW, "steps": STEPS,
+        "asked_by": "", "asked": asdict(Asked()), "wanted": WANTED, "inputs": KEY, "turn": 1,
+        "commit": KEY[:40], "key": KEY, "strategy": "pip",
+        "created_at": NOW, "started_at": NOW, "finished_at": NOW, "steps": STEPS,
         "explanation": EXPLANATION if failed else None, "outcome": "nothing that matters changed",
         "version": None if failed else 2, "cancelling": False,
     }  # fmt: skip

@@ -32,7 +32,6 @@ from builder.docker import (
 )
 from builder.engine import BuildFailed, BuildRequest, BuildTimeout, DiskLow, Image, Log, Report, Step
 from builder.failures.asked import PushFailed, RecordInvalid
-from builder.identity import LABEL
 from builder.quantities import size_of
 from builder.settings import Limits
 from builder.transcript import Transcript

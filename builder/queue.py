@@ -347,9 +347,10 @@ class _Connection(sqlite3.Connection):
 
 def order_of(build: Build, environment: Environment, settings: Settings) -> Order:
     """How a build is to be done. A commit that is known already is kept, though its ref may have moved."""
-    choices = replace(environment.options, as_of=build.asked.as_of or environment.options.as_of)
-    ref = build.commit or build.asked.ref or environment.ref
-    request = request_of(environment.repository, ref, environment.subdir, choices)
+    wanted = build.wanted
+    choices = replace(wanted.options, as_of=build.asked.as_of or wanted.options.as_of)
+    ref = build.commit or build.asked.ref or wanted.ref
+    request = request_of(environment.repository, ref, wanted.subdir, choices)
     wish = Wish(rebuild=build.asked.fresh, push=names_registry(f"{settings.image_prefix}/image"))
     return Order(request, wish, replace(settings, owner=environment.owner), settings.allow_local)
 

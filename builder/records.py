@@ -178,6 +178,19 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of an environment a build is made of: a later change is for the next one."""
+
+    ref: str | None
+    subdir: str
+    options: Choices
+
+    @classmethod
+    def of(cls, environment: Environment) -> Wanted:
+        return cls(environment.ref, environment.subdir, environment.options)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What a build is asked to do differently from its environment's own way."""
 
@@ -203,6 +216,8 @@ class Build:
     reason: Reason
     asked_by: str
     asked: Asked
+    wanted: Wanted
+    """As it was when the build was asked for."""
     turn: int
     """Its place in the line: lower ones start first, and of the same those that came first."""
     created_at: datetime

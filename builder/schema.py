@@ -55,6 +55,7 @@ builds = sa.Table(
     sa.Column("reason", sa.String(20), nullable=False),
     sa.Column("asked_by", sa.String(100), nullable=False),
     sa.Column("asked", sa.JSON, nullable=False),
+    sa.Column("wanted", sa.JSON),
     sa.Column("inputs", sa.String(64), nullable=False),
     sa.Column("turn", sa.Integer, nullable=False),
     sa.Column("commit", sa.String(60)),

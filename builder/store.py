@@ -37,6 +37,7 @@ from builder.records import (
     StepTime,
     Version,
     VersionPart,
+    Wanted,
     Worker,
 )
 from builder.schema import builds, environments, versions, workers
@@ -232,9 +233,11 @@ class Store(Database):
     ) -> Build:
         environment = _environment(only_row(connection, _ENVIRONMENT_HELD, "environment", environment_id))
         turn = _next_turn(connection, environment.owner)
-        build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, turn, _now())
+        wanted = Wanted.of(environment)
+        build = Build(new_id(), environment_id, "queued", reason, asked_by, asked, wanted, turn, _now())
         row = {column.name: getattr(build, column.name) for column in builds.c if column is not builds.c.inputs}
-        connection.execute(builds.insert(), {**row, "asked": asdict(asked), "inputs": _inputs(environment, asked)})
+        plain = {"asked": asdict(asked), "wanted": asdict(wanted), "inputs": _inputs(environment, asked)}
+        connection.execute(builds.insert(), {**row, **plain})
         _touch(connection, environment_id, state="building")
         return build
 
@@ -370,7 +373,7 @@ class Store(Database):
             return number, False
         number = (connection.scalar(sa.select(sa.func.max(versions.c.number)).where(of_environment)) or 0) + 1
         now = _now()
-        ref = build.asked.ref or environment.ref
+        ref = build.asked.ref or build.wanted.ref
         maker = Maker(build.id, build.reason, build.asked_by, ref, build.started_at, now)
         connection.execute(
             versions.insert().values(
@@ -534,7 +537,8 @@ def _clock(connection: sa.Connection) -> datetime:
 
 def _inputs(environment: Environment, asked: Asked) -> str:
     """What makes two requests ask for the same build: 64 hex digits."""
-    own = [environment.repository, environment.ref, environment.subdir, asdict(environment.options)]
+    wanted = Wanted.of(environment)
+    own = [environment.repository, wanted.ref, wanted.subdir, asdict(wanted.options)]
     return hashlib.sha256(json.dumps([own, asdict(asked)], sort_keys=True).encode()).hexdigest()
 
 
@@ -543,14 +547,19 @@ def _now() -> datetime:
 
 
 def _environment(row: Mapping[Any, Any]) -> Environment:
-    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row["options"].items()}
-    return Environment(**{**row, "options": Choices(**options)})
+    return Environment(**{**row, "options": _choices(row["options"])})
+
+
+def _choices(row: Mapping[str, Any]) -> Choices:
+    options: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Choices(**options)
 
 
 def _build(row: Mapping[Any, Any]) -> Build:
     values = dict(row)
     values.pop("inputs", None)
     values["asked"] = Asked(**values["asked"])
+    values["wanted"] = Wanted(**{**values["wanted"], "options": _choices(values["wanted"]["options"])})
     values["steps"] = tuple([StepTime(**step) for step in values["steps"]])
     return Build(**values)
 

@@ -71,6 +71,24 @@ def test_a_commit_that_is_pushed_while_a_build_runs_is_built_where_it_was_asked_
     assert service.ended(first["id"])["commit"] != pushed
 
 
+def test_a_change_while_a_build_waits_is_for_the_next_one(service: Running) -> None:
+    before = [service.built(name=f"before-the-changed-{n}") for n in range(2)]
+    service.engine.gate.clear()
+    for environment in before:
+        service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    changed = service.create(name="changed-while-it-waits", ref="main")
+    path = f"/environments/{changed['id']}"
+    wanted = {"ref": None, "options": {"python": "3.12"}}
+    assert service.http.patch(f"/api/v1{path}", json=wanted).status_code == 200
+    follows = service.post(f"{path}/builds", {"asked_by": "ada"}, 201)
+    service.engine.gate.set()
+    assert service.ended(changed["build"]["id"])["version"] == 1
+    assert service.ended(follows["id"])["version"] == 2
+    first, second = (service.get(f"{path}/versions/{number}/provenance") for number in (1, 2))
+    assert (first["python"], first["build"]["ref"]) == ("3.10", "main")
+    assert (second["python"], second["build"]["ref"]) == ("3.12", None)
+
+
 def test_a_build_that_was_asked_for_again_while_nothing_was_pushed_is_the_only_one(service: Running) -> None:
     environment = service.built(name="nothing-pushed")
     path = f"/environments/{environment['id']}/builds"

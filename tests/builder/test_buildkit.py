@@ -213,7 +213,7 @@ def test_container_that_a_reader_could_not_remove_goes_when_nobody_reads_it_any_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = BuildKit()
-    monkeypatch.setattr(buildkit, "READ", f"{buildkit.READ}-{uuid.uuid4().hex}")  # nobody else's are in the way
+    monkeypatch.setattr(buildkit, "READ", f"{docker_command.READ}-{uuid.uuid4().hex}")  # nobody else's are in the way
     image = engine.build(request(f"FROM {load().bases.debian}\nLABEL of={uuid.uuid4().hex}\n"), lambda event: None)
     with engine_gone("X-Docker-Container-Path-Stat", tmp_path), pytest.raises(BuildError):
         engine.read(image, "/etc")
