@@ -63,6 +63,7 @@ def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
             raise BuildError(BackupInvalid(str(file), "it is there already"))
         if not settings.database and not (directory / "records.db").exists():
             raise BuildError(NothingRemembered())
+        part.touch(mode=0o600)  # launchers' secrets are in it
         with tarfile.open(part, "w:gz", compresslevel=6) as tar, _opened(settings) as store:
             counts = _write_tables(store, tar, others)
             _write_journals(directory, tar)
@@ -83,6 +84,7 @@ def restore(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
     """
     directory = Path(settings.state_dir, "service")
     try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (
             nullcontext() if settings.database else held(directory / "lock", LEAVING),
             _opened(settings) as store,

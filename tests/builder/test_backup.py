@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import stat
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -54,6 +55,16 @@ def failure(settings: Settings, file: Path) -> object:
     with pytest.raises(BuildError) as raised:
         restore(settings, file)
     return raised.value.failure
+
+
+def test_backup_and_what_is_restored_from_it_are_for_the_services_own_user(place: Place, tmp_path: Path) -> None:
+    file = tmp_path / "backup.tar.gz"
+    before, after = place("sqlite"), place("sqlite")
+    remember(before)
+    back_up(before, file)
+    restore(after, file)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (file, Path(after.state_dir, "service"))]
+    assert modes == [0o600, 0o700]
 
 
 @pytest.mark.parametrize("database", DATABASES)
