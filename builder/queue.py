@@ -227,7 +227,8 @@ class Queue:
         if build is None:
             return outcome_to_json(Outcome())
         environment = await _patiently(self._store.environment, build.environment_id)
-        log.info("build starts", extra={"environment": environment.name, "reason": build.reason})
+        facts = {"environment": environment.id, "environment_name": environment.name, "reason": build.reason}
+        log.info("build starts", extra=facts)
         try:
             with self._journal.open(build_id) as writer:
                 return await self._run(build, environment, writer)
@@ -282,6 +283,7 @@ class Queue:
         build = self._store.conclude(build_id, outcome)
         if build is None:
             self._journal.forget(build_id)
+            log.info("build ends", extra={"outcome": "its environment was deleted"})
             return None
         self._write_end(build, reused=bool(outcome.built and outcome.built.reused))
         return build
