@@ -6,6 +6,7 @@ Format: https://packaging.python.org/en/latest/specifications/pyproject-toml/
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,7 @@ def detect(source: Source, options: Options) -> Plan | None:
         ignored=(*chosen.ignored, *_foreign_lock(source, layout)),
         warnings=(
             *_two_layout(document),
+            *_not_installed(source, layout, document),
             *chosen.warnings,
             *index_warnings,
             *_as_of(options, locked),
@@ -154,6 +156,22 @@ def _is_package(document: Document) -> bool:
     stated = document.table(*UV).get("package")
     is_none = document.table("tool", "poetry").get("package-mode") is False  # of Poetry 2, whose build would refuse
     return stated if isinstance(stated, bool) else document.has("build-system") and not is_none
+
+
+def _not_installed(source: Source, layout: Layout, document: Document) -> tuple[Warned, ...]:
+    """Of a project that looks like a package, and that uv takes for none, as nothing says how it is built."""
+    if document.has("build-system") or "package" in document.table(*UV):
+        return ()
+    name = re.sub("[-.]+", "_", document.string("project", "name") or "").lower()
+    places = (layout.path(f"{above}{name}/__init__.py") for above in ("src/", ""))
+    found = next((place for place in places if name and source.entry(place)), None)
+    if found is None:
+        return ()
+    message = (
+        f"{posixpath.dirname(found)} is not installed, only what it depends on is: {document.path} has no "
+        '[build-system]; with requires = ["hatchling"] and build-backend = "hatchling.build" in one, it is'
+    )
+    return (Warned("project-not-installed", message),)
 
 
 def _reads_source(document: Document, has_local: bool) -> bool:

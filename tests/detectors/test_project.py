@@ -94,6 +94,15 @@ def test_lock_that_cannot_be_read_is_refused() -> None:
     assert refused(HEAD, {"uv.lock": ">>>>>>> theirs\n"}).location == Location("uv.lock", 1, 1)
 
 
+@pytest.mark.parametrize("path", ["src/a/__init__.py", "a/__init__.py"])
+def test_package_that_nothing_says_how_to_build_is_told_of(path: str) -> None:
+    (warned,) = asked(HEAD, {path: ""}).warnings
+    assert warned.code == "project-not-installed"
+    assert warned.message.startswith(f"{path.removesuffix('/__init__.py')} is not installed")
+    assert asked(HEAD + BUILD, {path: ""}).warnings == ()
+    assert asked(HEAD + "[tool.uv]\npackage = false\n", {path: ""}).warnings == ()
+
+
 def test_lock_of_poetry_is_ignored_by_name() -> None:
     assert [i.path for i in asked(HEAD, {"poetry.lock": "x"}).ignored] == ["poetry.lock"]
 
