@@ -150,6 +150,9 @@ class Client:
             left -= 1
             time.sleep(1)
 
+    def version(self, environment_id: str, number: int) -> Version:
+        return self._ask(documents.Version, "GET", f"/environments/{environment_id}/versions/{number}")
+
     def versions(self, environment_id: str) -> Iterator[Version]:
         """All of them, the newest first."""
         return self._list(documents.Versions, f"/environments/{environment_id}/versions")

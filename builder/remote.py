@@ -395,7 +395,7 @@ def _follow_or_print(context: click.Context, client: Client, build: Build, wait:
     elif not wait:
         click.echo(build.id)
     elif build.version:
-        click.echo(client.image(build.environment_id).reference)
+        click.echo(client.version(build.environment_id, build.version).reference)
     if wait:
         context.exit(_say_end(build, as_json))
 

@@ -241,6 +241,16 @@ def test_remote_pin_keeps_the_version_in_use_until_unpin(service: Running, addre
     assert command(address, "unpin", "pinned-by-command").stdout == pinned.stdout
 
 
+def test_remote_rebuild_beside_a_pinned_version_prints_what_was_built(service: Running, address: str) -> None:
+    environment = service.built(name="beside-a-pinned")
+    pinned = command(address, "pin", "beside-a-pinned").stdout
+    service.push("six\n# beside a pinned version\n")
+    built = command(address, "rebuild", "beside-a-pinned", "--wait")
+    service.push("six\n")
+    assert "v2: " in built.stderr and built.stdout != pinned
+    assert built.stdout.strip() == service.get(f"/environments/{environment['id']}/versions/2")["reference"]
+
+
 def test_remote_change_changes_what_is_given_and_undoes_what_is_named(service: Running, address: str) -> None:
     environment = service.built(name="to-change", options={"frontend": "none", "python": "3.12", "extras": ["fast"]})
     given = ("--name", "changed", "--ref", "main", "--python", "3.11", "--group", "plots")
