@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from builder.failures.asked import SettingsInvalid
 from builder.failures.built import DiskFull
@@ -26,6 +27,9 @@ MAX_LOG = 16_000
 second: `checkpoint` is to come before that."""
 
 MAX_PAGE = 200
+
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+"""What is raised while a database does not answer, or has no room: it may do as it is asked a moment later."""
 
 MIGRATING = 8_700
 """The number of the lock that Postgres gives to one process at a time: several may start at once."""

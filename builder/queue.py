@@ -23,12 +23,11 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from dbos import DBOS, DBOSClient, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import error as dbos_errors
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from builder.address import parse
 from builder.build import names_registry
-from builder.database import database_failure, summary
+from builder.database import AWAY, database_failure, summary
 from builder.failures import explain
 from builder.failures.built import DiskFull
 from builder.failures.served import BuilderLost, RecordAbsent
@@ -408,7 +407,7 @@ async def _patiently(ask: Callable[Parameters, Found], *args: Parameters.args, *
     while True:
         try:
             return await asyncio.to_thread(ask, *args, **kwargs)
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        except (*AWAY, OSError) as error:
             log.warning("waits for the database, or for room on the disk", extra={"problem": summary(error)})
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, longest)

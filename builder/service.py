@@ -317,6 +317,11 @@ class Service:
 
         return self._store.build(build_id).state not in UNDER_WAY
 
+    def check_followed(self, build_id: str) -> None:
+        """Raises BuildError(RecordAbsent) for no build; that one with a journal is there, no database has to say."""
+        if not self._journal.size(build_id):
+            self._store.build(build_id)
+
     def log(self, build_id: str) -> Path:
         """The file of a build's log; there is none before it has started."""
         self._store.build(build_id)

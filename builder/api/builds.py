@@ -179,7 +179,7 @@ def events(
     build_id: Id, service: TheService, streams: TheStreams, last_event_id: LastEventId = None
 ) -> StreamingResponse:
     """Server-sent events. A reader that lost its connection, or its service, goes on where it was."""
-    service.build(build_id)
+    service.check_followed(build_id)
     return StreamingResponse(
         streams.of(build_id, last_event_id or 0),
         media_type="text/event-stream",

@@ -10,11 +10,9 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from builder.database import database_failure
+from builder.database import AWAY, database_failure
 from builder.documents import Problem, problem_of
 from builder.failures import Explanation, explain, served
 from builder.service import BuildError
@@ -89,8 +87,8 @@ def answer_problems(app: FastAPI) -> None:
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         return problem(database_failure(error))
 
-    app.add_exception_handler(OperationalError, database_away)
-    app.add_exception_handler(PoolTimeout, database_away)
+    for kind in AWAY:
+        app.add_exception_handler(kind, database_away)
     app.add_exception_handler(BuildError, build_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from builder.database import AWAY
 from builder.failures.served import RecordAbsent
 from builder.journal import Event
 from builder.service import BuildError, Service
@@ -18,7 +19,7 @@ LOOK = 0.25
 """Seconds between two looks at a journal that grows."""
 
 SURE = 5.0
-"""Seconds of quiet after which it is asked whether the build has ended elsewhere."""
+"""Seconds of quiet after which it is asked whether the build has ended elsewhere; a reader waits as long for that."""
 
 WRITTEN = 2.0
 """Seconds in which the end of a build, which is recorded first, is written to its journal."""
@@ -88,12 +89,13 @@ class Streams:
 
     async def _is_over(self, build_id: str, after: int) -> bool:
         asked = self._asked.get(build_id)
-        if asked is None or asked.until <= self._clock():
-            answer = asyncio.create_task(asyncio.to_thread(_has_ended, self._service, build_id))
+        if asked is None or (asked.answer.done() and asked.until <= self._clock()):
+            answer = asyncio.create_task(asyncio.to_thread(has_ended, self._service, build_id))
             asked = _Asked(answer, self._clock() + LOOK)
             _keep(self._asked, build_id, asked)
-        # A reader that leaves takes the answer from nobody.
-        return await asyncio.shield(asked.answer) and self._service.journal_size(build_id) <= after
+        # A reader that leaves takes the answer from nobody, and a database that hangs keeps none from a sign of life.
+        await asyncio.wait({asked.answer}, timeout=SURE)
+        return asked.answer.done() and asked.answer.result() and self._service.journal_size(build_id) <= after
 
     async def _says_more(self, build_id: str, after: int) -> bool:
         for _ in range(round(WRITTEN / LOOK)):
@@ -124,9 +126,12 @@ def _rendered(events: tuple[Event, ...]) -> Chunk | None:
     return Chunk(text.encode(), events[-1].id, events[-1].type == "end")
 
 
-def _has_ended(service: Service, build_id: str) -> bool:
+def has_ended(service: Service, build_id: str) -> bool:
+    """Whether a build has ended or is gone, as far as is known: while the database is away, it has not."""
     try:
         return service.has_ended(build_id)
+    except AWAY:
+        return False
     except BuildError as error:
         if isinstance(error.failure, RecordAbsent):  # deleted with its environment
             return True

@@ -13,7 +13,9 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from builder.api.stream import ALIVE, LOOK
+from builder.api.asking import Id
+from builder.api.stream import ALIVE, LOOK, has_ended
+from builder.database import AWAY
 from builder.failures.served import RecordAbsent
 from builder.journal import Event
 from builder.records import UNDER_WAY, Build
@@ -133,10 +135,10 @@ After = Annotated[str, Query(pattern=r"^\d{1,16}-\d{1,9}$")]
 
 @router.get("/stream")
 def stream(
-    build_id: str, builder: TheBuilder, after: After = "0-0", last_event_id: LastEventId = None
+    build_id: Id, builder: TheBuilder, after: After = "0-0", last_event_id: LastEventId = None
 ) -> StreamingResponse:
     """The parts of the page that change, as server-sent events; a reader goes on where it was."""
-    builder.build(build_id)
+    builder.check_followed(build_id)
     return StreamingResponse(
         _until_it_is_gone(_parts(builder, build_id, last_event_id or after)),
         media_type="text/event-stream",
@@ -175,19 +177,28 @@ async def _parts(builder: Service, build_id: str, seen: str) -> AsyncIterator[st
                 return
         now = time.monotonic()
         if changed and now - drawn >= REDRAWN:
-            found = await asyncio.to_thread(builder.build, build_id)
-            yield _sent(story, "timeline", _part("parts/progress.html.j2", timeline=_timeline(found, story.bars())))
-            drawn, changed = now, bool(story.bars()) and found.state in UNDER_WAY
+            drawn = now
+            if found := await asyncio.to_thread(_unless_away, builder, build_id):
+                yield _sent(story, "timeline", _part("parts/progress.html.j2", timeline=_timeline(found, story.bars())))
+                changed = bool(story.bars()) and found.state in UNDER_WAY
         if events:
             quiet = now
             continue
         if now - quiet >= ALIVE:
             quiet = now
-            if await asyncio.to_thread(builder.has_ended, build_id):
+            if await asyncio.to_thread(has_ended, builder, build_id):
                 yield _sent(story, "end", "")
                 return
             yield ": still here\n\n"
         await asyncio.sleep(LOOK)
+
+
+def _unless_away(builder: Service, build_id: str) -> Build | None:
+    """A build; None while the database is away."""
+    try:
+        return builder.build(build_id)
+    except AWAY:
+        return None
 
 
 def _events(builder: Service, build_id: str) -> Iterator[Event]:

@@ -8,17 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy.exc import OperationalError
 
 from builder.api.stream import Streams
 from builder.client import Client, ServiceProblem
 from builder.documents import AskedBuild, Choices, NewEnvironment
 from builder.failures.served import RecordAbsent, ServiceUnreachable
-from builder.records import Build
-from builder.service import BuildError
-from builder.store import Store
+from builder.service import BuildError, Service
 from launcher.cli import main
-from tests.service import Running, address_of
+from tests.service import AWAY, Running, address_of
 
 pytestmark = pytest.mark.service
 
@@ -68,18 +65,18 @@ def test_a_build_is_followed_past_a_moment_in_which_the_database_is_away(
     service: Running, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = first_build(service, "database-away")
-    found = Store.build
-    answers = []
+    check = Service.check_followed
+    asked = []
 
-    def away_at_first(store: Store, id: str) -> Build:
-        answers.append(id)
-        if len(answers) == 1:
-            raise OperationalError("SELECT", {}, Exception("the connection is closed"))
-        return found(store, id)
+    def away_at_first(service: Service, id: str) -> None:
+        asked.append(id)
+        if len(asked) == 1:
+            raise AWAY
+        check(service, id)
 
-    monkeypatch.setattr(Store, "build", away_at_first)
+    monkeypatch.setattr(Service, "check_followed", away_at_first)
     assert [event.type for event in client.events(build)][-1] == "end"
-    assert len(answers) > 1
+    assert len(asked) > 1
 
 
 def test_what_is_wrong_for_good_is_not_asked_again(client: Client) -> None:

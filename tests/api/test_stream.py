@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,8 @@ from builder.api.stream import LOOK, Streams
 from builder.journal import Journal
 from builder.records import Asked, Build, Choices
 from builder.service import Service
-from tests.service import PATIENCE, Running
+from builder.store import Store
+from tests.service import AWAY, PATIENCE, Running
 
 pytestmark = pytest.mark.service
 
@@ -68,6 +70,40 @@ def test_whether_a_build_has_ended_is_asked_once_for_all_who_wait(
     assert len(calls) == 1
 
 
+def test_a_stream_waits_for_a_database_that_is_away_and_goes_on(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = service.built(name="waited-for")
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    assert service.engine.waiting.wait(PATIENCE)
+    asked = []
+
+    def away(service_: Service, build_id: str) -> bool:
+        asked.append(build_id)
+        if len(asked) == 3:
+            service.engine.gate.set()
+        raise AWAY
+
+    monkeypatch.setattr(Service, "has_ended", away)
+    monkeypatch.setattr(stream, "SURE", LOOK)
+    made = service.embedded.service
+    (text, *others) = asyncio.run(of_many(Streams(made), build["id"], made.journal_size(build["id"])))
+    assert text.count(b"event: end") == 1 and len(asked) >= 3
+    assert {other.replace(b": still here\n\n", b"") for other in others} == {text.replace(b": still here\n\n", b"")}
+
+
+def test_a_journal_is_followed_while_the_database_is_away(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = service.rebuilt(service.built(name="by-its-journal"), fresh=True)
+
+    def away(store: Store, id: str) -> None:
+        raise AWAY
+
+    monkeypatch.setattr(Store, "build", away)
+    assert service.events(build["id"])[-1][1] == "end"
+
+
 @pytest.fixture
 def ended(service: Running) -> Build:
     """A build whose end is recorded, and not yet written to its journal."""
@@ -96,3 +132,21 @@ def test_a_stream_closes_whose_end_is_never_written(
 ) -> None:
     monkeypatch.setattr(stream, "WRITTEN", LOOK)
     assert asyncio.run(everything(Streams(service.embedded.service), ended.id)) == b""
+
+
+def test_a_stream_says_that_it_is_alive_while_the_database_hangs(
+    service: Running, monkeypatch: pytest.MonkeyPatch, ended: Build
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(Service, "has_ended", lambda service, build_id: answers.wait(PATIENCE))
+    monkeypatch.setattr(stream, "SURE", LOOK)
+    monkeypatch.setattr(stream, "ALIVE", LOOK)
+
+    async def first() -> bytes:
+        try:
+            async with asyncio.timeout(PATIENCE / 2):
+                return await anext(Streams(service.embedded.service).of(ended.id, 0))
+        finally:
+            answers.set()
+
+    assert asyncio.run(first()) == b": still here\n\n"

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,6 +70,19 @@ def installation(tmp_path: Path, postgres: Server, engine: BuildKit) -> Iterator
     yield made
     for process in (*made.workers, made.api):
         process.close()
+
+
+@contextmanager
+def followed_from_here(api: Process, build_id: str) -> Iterator[Iterator[str]]:
+    """The lines of a build's stream behind what its journal has now, over one connection."""
+    import httpx2
+
+    journal = api.directory / "state" / "service" / "builds" / f"{build_id}.events"
+    headers = {"Last-Event-ID": str(journal.stat().st_size)}
+    address = f"{api.client._address}/api/v1/builds/{build_id}/events"
+    with httpx2.stream("GET", address, headers=headers, timeout=60) as answer:
+        assert answer.is_success
+        yield answer.iter_lines()
 
 
 def test_a_build_of_a_worker_that_never_comes_back_is_taken_over(
@@ -139,14 +153,18 @@ def test_a_worker_that_was_taken_for_dead_and_comes_back_ends_and_writes_nothing
 def test_while_postgres_is_away_the_api_says_so_and_builds_wait_for_it(
     installation: Installation, slow: Callable[[str], Path], postgres: Server
 ) -> None:
-    installation.worker()
+    worker = installation.worker()
     created = installation.api.create(slow(COUNTED))
     seen_until(installation.api, created.build.id, STAGES["printing"])
     postgres.stop()
     with pytest.raises(ServiceProblem) as raised:
         installation.api.client.build(created.build.id)
     assert (raised.value.status, raised.value.explanation.code) == (503, "database-away")
-    postgres.start()
+    until(lambda: not worker.workers())
+    with followed_from_here(installation.api, created.build.id) as lines:
+        postgres.start()
+        assert "event: end" in lines
+    assert "Traceback" not in (installation.api.directory / "errors").read_text()
     installation.whole(created.build.id)
     assert installation.api.client.build(created.build.id).state == "succeeded"
     again = installation.api.client.rebuild(created.id)

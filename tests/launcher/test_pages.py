@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from builder.failures.served import DatabaseAway, RecordAbsent
-from builder.service import BuildError
+from builder.service import BuildError, Service
 from launcher.web.builds import _until_it_is_gone
 from launcher.web.page import _coded
 from tests.launching import Launching
+from tests.service import AWAY, PATIENCE
 
 pytestmark = pytest.mark.service
 
@@ -59,6 +60,26 @@ def test_stream_of_a_build_whose_environment_is_deleted_ends() -> None:
     assert asyncio.run(told(RecordAbsent("build", "1"))) == ["event: log\n\n", "event: end\ndata:\n\n"]
     with pytest.raises(BuildError):
         asyncio.run(told(DatabaseAway("it is away")))
+
+
+def test_stream_of_a_build_goes_on_after_the_database_was_away(
+    service: Launching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = service.built(name="away")
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+    assert service.engine.waiting.wait(PATIENCE)
+    asked = []
+
+    def away(made: Service, id: str) -> None:
+        asked.append(id)
+        service.engine.gate.set()
+        raise AWAY
+
+    monkeypatch.setattr(Service, "build", away)
+    text = service.http.get(f"/builds/{build['id']}/stream").text
+    assert asked and "event: end\ndata: succeeded" in text
 
 
 def test_session_that_answers_is_opened_in_the_place_of_the_page_that_waits_for_it(
