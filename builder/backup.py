@@ -19,20 +19,21 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError, StatementError
+from sqlalchemy.exc import StatementError
 
-from builder.database import OWN, Schema, database_failure, url_of
+from builder.database import OWN, Schema, explained, url_of
 from builder.failures.served import BackupInvalid, NotEmpty, NothingRemembered, StateTaken
 from builder.locks import LEAVING, LockTimeout, held
 from builder.records import BackedUp
 from builder.settings import Settings
+from builder.space import no_room
 from builder.store import Store
 from detectors.failures import BuildError
 
@@ -54,7 +55,7 @@ def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
     """Write all that the service of these settings remembers to a new file; it may run meanwhile.
 
     `others` are the schemas beside the builder's. Raises BuildError: BackupInvalid where the file is there already or
-    cannot be written, NothingRemembered, and what a database that does not answer comes to.
+    cannot be written, NothingRemembered, and what is wrong with the database or a disk.
     """
     directory = Path(settings.state_dir, "service")
     part = file.with_name(file.name + ".part")
@@ -68,10 +69,9 @@ def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
             counts = _write_tables(store, tar, others)
             _write_journals(directory, tar)
         part.rename(file)
-    except OperationalError as error:
-        raise BuildError(database_failure(error)) from None
     except OSError as error:
-        raise BuildError(BackupInvalid(str(file), error.strerror or str(error))) from None
+        full = no_room(error, str(file))
+        raise BuildError(full or BackupInvalid(str(file), error.strerror or str(error))) from None
     finally:
         part.unlink(missing_ok=True)
     return counts
@@ -80,7 +80,7 @@ def back_up(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
 def restore(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> BackedUp:
     """Let the service of these settings, which remembers nothing and does not run, remember what a backup holds.
 
-    Raises BuildError: BackupInvalid, NotEmpty, StateTaken.
+    Raises BuildError: BackupInvalid, NotEmpty, StateTaken, and what is wrong with the database or the disk.
     """
     directory = Path(settings.state_dir, "service")
     try:
@@ -93,12 +93,11 @@ def restore(settings: Settings, file: Path, others: Sequence[Schema] = ()) -> Ba
             return _read(tar, store, directory, others)
     except LockTimeout:
         raise BuildError(StateTaken(settings.state_dir)) from None
-    except OperationalError as error:
-        raise BuildError(database_failure(error)) from None
     except CommandError:
         raise BuildError(BackupInvalid(str(file), "a newer release of Launchyard has written it")) from None
     except (*_UNREADABLE, StatementError) as error:
-        raise BuildError(BackupInvalid(str(file), f"{type(error).__name__}: {error}"[:300])) from None
+        full = no_room(error, "the service's records")
+        raise BuildError(full or BackupInvalid(str(file), f"{type(error).__name__}: {error}"[:300])) from None
 
 
 def _write_tables(store: Store, tar: tarfile.TarFile, others: Sequence[Schema]) -> BackedUp:
@@ -219,8 +218,6 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Store]:
-    store = Store(url_of(settings))
-    try:
+    url = url_of(settings)
+    with explained(url), closing(Store(url)) as store:
         yield store
-    finally:
-        store.close()

@@ -13,12 +13,12 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy import event
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from builder.failures.asked import SettingsInvalid
 from builder.failures.built import DiskFull
-from builder.failures.served import DatabaseAway, RecordAbsent
+from builder.failures.served import DatabaseAway, DatabaseBroken, DatabaseRefused, RecordAbsent, RecordsNewer
 from builder.settings import Settings
 from detectors.failures import BuildError
 
@@ -60,21 +60,23 @@ class Database:
     def migrate(self, to: str = "head", schema: Schema = OWN) -> None:
         """Bring a schema up to this release's, or to an earlier one; data is kept.
 
-        Raises BuildError(DatabaseAway).
+        Raises BuildError(RecordsNewer), and alembic.util.CommandError for a migration that is not known.
         """
         from alembic import command
         from alembic.config import Config
+        from alembic.script import ScriptDirectory
 
         config = Config()
         config.set_main_option("script_location", str(schema.scripts))
-        try:
-            with self.writing() as connection:
-                if connection.dialect.name == "postgresql":
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
-                config.attributes["connection"] = connection
-                command.upgrade(config, to)
-        except OperationalError as error:
-            raise BuildError(database_failure(error)) from None
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATING)))
+            now = self.schema(connection, schema)
+            if now and now not in known:
+                raise BuildError(RecordsNewer(self._engine.url.database or "", now))
+            config.attributes["connection"] = connection
+            command.upgrade(config, to)
 
     @property
     def engine(self) -> sa.Engine:
@@ -175,11 +177,46 @@ def summary(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0][:300]
 
 
-def database_failure(error: Exception) -> DatabaseAway | DiskFull:
+def database_failure(error: Exception) -> DatabaseAway | DatabaseRefused | DiskFull:
     """What is wrong where a database does not do as it is asked."""
     said = summary(error)
-    # https://www.sqlite.org/rescode.html#full
-    return DiskFull(f"the service's database: {said}") if "disk is full" in said else DatabaseAway(said)
+    if _FULL.search(said) or _sqlite_code(error) == "SQLITE_IOERR_SHMSIZE":
+        return DiskFull("", said=said, own="the service's records")
+    return DatabaseRefused(said) if _REFUSED.search(said) else DatabaseAway(said)
+
+
+# https://www.sqlite.org/rescode.html#full and #ioerr_shmsize, and what Postgres says of ENOSPC
+_FULL = re.compile("disk is full|No space left on device")
+
+# By its words, for libpq gives no SQLSTATE of a connection that does not come to be: those of the classes 28 and 3D in
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba\.conf entry|is not permitted to log in"
+    r"|permission denied for database"
+    r'|FATAL: +(role|database) ".*" does not exist'
+)
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Let what is wrong with the database at an address of SQLAlchemy's be raised as a failure.
+
+    Raises BuildError: DatabaseAway, DatabaseRefused, DatabaseBroken, DiskFull.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        # https://www.sqlite.org/rescode.html, which has several that begin so
+        if _sqlite_code(error).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            file = sa.make_url(url).database or ""
+            raise BuildError(DatabaseBroken(file, summary(error), file.endswith("queue.db"))) from None
+        if not isinstance(error, OperationalError):
+            raise
+        raise BuildError(database_failure(error)) from None
+
+
+def _sqlite_code(error: Exception) -> str:
+    return getattr(getattr(error, "orig", None), "sqlite_errorname", "")
 
 
 def _engine(url: str) -> sa.Engine:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy.exc import OperationalError
 
-from builder.database import driver_url, summary, url_of
+from builder.database import driver_url, explained, summary, url_of
 from builder.failures.served import DatabaseNeeded, StateTaken, StateUnusable
 from builder.ids import new_id
 from builder.journal import Journal
@@ -23,6 +23,7 @@ from builder.previews import Previews
 from builder.queue import Queue
 from builder.scratch import clear_all
 from builder.service import Builder, Engine, Service, Settings
+from builder.space import no_room
 from builder.store import Store
 from builder.worker import Runner
 from detectors.failures import BuildError
@@ -60,7 +61,7 @@ def embedded(
     """The service, for as long as the block lasts; a worker goes on with what was under way.
 
     Raises BuildError: StateTaken where another one works on that directory without a database between them,
-    DatabaseNeeded where a role of several is asked for without one, DatabaseAway.
+    DatabaseNeeded where a role of several is asked for without one, and what is wrong with a database or its disk.
     """
     if role != "all" and not settings.database:
         raise BuildError(DatabaseNeeded(role))
@@ -69,10 +70,11 @@ def embedded(
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (directory / "lock").touch()
     except OSError as error:
-        raise BuildError(StateUnusable(settings.state_dir, error.strerror or str(error))) from None
+        full = no_room(error, settings.state_dir)
+        raise BuildError(full or StateUnusable(settings.state_dir, error.strerror or str(error))) from None
     at_once = 0 if role == "api" else at_once or max(2, (os.cpu_count() or 2) // 2)
     try:
-        with nullcontext() if settings.database else held(directory / "lock", LEAVING):
+        with nullcontext() if settings.database else held(directory / "lock", LEAVING), explained(url_of(settings)):
             yield from _running(directory, settings, engine, runner, role, at_once)
     except LockTimeout:
         raise BuildError(StateTaken(settings.state_dir)) from None
@@ -94,7 +96,8 @@ def _running(
         previews = Previews(Builder(settings, engine, allow_local=settings.allow_local, relative=False))
         over = threading.Event()
         try:
-            queue.start(EMBEDDED if alone else new_id(), at_once)
+            with explained(place):
+                queue.start(EMBEDDED if alone else new_id(), at_once)
             if at_once:
                 threading.Thread(target=_tidy, args=(engine, over), name="tidy", daemon=True).start()
             yield Embedded(Service(settings, store, journal, queue, previews), store, queue, metrics, role)

@@ -8,7 +8,6 @@ of one that has ended changes nothing. What a dead worker had in hand is taken o
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
 import sqlite3
@@ -29,7 +28,6 @@ from builder.address import parse
 from builder.build import names_registry
 from builder.database import AWAY, database_failure, summary
 from builder.failures import explain
-from builder.failures.built import DiskFull
 from builder.failures.served import BuilderLost, RecordAbsent
 from builder.heartbeat import Heartbeat
 from builder.journal import Journal, JournalTaken, Writer
@@ -38,6 +36,7 @@ from builder.perform import Order, outcome_from_json, outcome_to_json
 from builder.records import ENDED, Build, Environment, Outcome, Reason, StepTime
 from builder.scratch import clear_all
 from builder.service import BuildError, Settings, Wish, request_of
+from builder.space import no_room
 from builder.store import Store
 from builder.worker import Runner
 
@@ -441,9 +440,8 @@ async def _build(build_id: str) -> None:
 def _failure(error: OSError | SQLAlchemyError) -> object:
     if isinstance(error, SQLAlchemyError):
         return database_failure(error)
-    if error.errno == errno.ENOSPC:
-        return DiskFull("the build's own files on the service's machine")
-    return BuilderLost(f"{type(error).__name__}: {error.strerror}")
+    full = no_room(error, "the build's own files on the service's machine")
+    return full or BuilderLost(f"{type(error).__name__}: {error.strerror}")
 
 
 @DBOS.step(name="perform")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
 
 from builder.engine import Engine
+from builder.failures.built import DiskFull
 from builder.records import Space
 from builder.settings import Settings
 
@@ -18,6 +20,13 @@ def space(settings: Settings, engine: Engine) -> Space:
     disk = shutil.disk_usage(state)
     kept = {"records, logs and locks": _size(state), "repositories and other caches": _size(Path(settings.cache_dir))}
     return Space(disk.free, disk.total, {**kept, **engine.usage()})
+
+
+def no_room(error: Exception, own: str) -> DiskFull | None:
+    """The failure that an error of the machine's is where there was no room for something of Launchyard's own."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("", said=os.strerror(error.errno), own=own)
+    return None
 
 
 def _size(directory: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -109,10 +108,11 @@ def _usage(error: click.ClickException, as_json: bool) -> int:
 
 
 def _unexpected(error: Exception, as_json: bool) -> int:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        from builder.failures.built import DiskFull
+    if isinstance(error, OSError) and error.errno:
+        from builder.space import no_room
 
-        return fail(explain(DiskFull(error.filename or "writing a file")), as_json)
+        if full := no_room(error, error.filename or "a file"):
+            return fail(explain(full), as_json)
     if os.environ.get("LAUNCHYARD_DEBUG") == "1":
         traceback.print_exc()
     seen = f"{type(error).__name__}: {str(error)[:300]}".splitlines()[0]

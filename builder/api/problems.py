@@ -29,6 +29,7 @@ STATUS = {
     served.SessionGuarded: 403,
     served.SessionClosed: 409,
     served.SessionsFull: 429,
+    served.DatabaseRefused: 503,
 }
 """Where who is to blame is not enough to choose a status by."""
 

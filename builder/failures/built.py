@@ -417,6 +417,8 @@ class DiskFull(NamedTuple):
     floor: int = 0
     said: str = ""
     """The line in which a program said so."""
+    own: str = ""
+    """What of Launchyard's own found no room; of no step then."""
 
 
 class OutOfMemory(NamedTuple):

@@ -123,6 +123,29 @@ class DatabaseAway(NamedTuple):
     detail: str
 
 
+class DatabaseRefused(NamedTuple):
+    """The database in which a service remembers is there, and does not let this one in."""
+
+    detail: str
+
+
+class DatabaseBroken(NamedTuple):
+    """A file of a service's is no database any more."""
+
+    file: str
+    detail: str
+    is_queue: bool
+    """It holds the line of builds, which is made anew of the records."""
+
+
+class RecordsNewer(NamedTuple):
+    """What a service remembers was written by a later release than this one."""
+
+    place: str
+    schema: str
+    """The migration that it is of, which this release does not know."""
+
+
 class BackupInvalid(NamedTuple):
     """A file that a backup cannot be written to, or read from."""
 

@@ -12,6 +12,8 @@ import pytest
 from dbos import DBOS
 
 from builder import embedded
+from builder.failures import Blame, explain
+from builder.failures.served import DatabaseBroken, RecordsNewer
 from builder.records import Asked
 from builder.service import BuildError
 from tests.service import AWAY, PATIENCE, GatedEngine, Running, failing, running
@@ -117,6 +119,37 @@ def test_a_directory_is_of_one_service(tmp_path: Path, monkeypatch: pytest.Monke
     with running(tmp_path), pytest.raises(BuildError) as raised, running(tmp_path):
         pass
     assert type(raised.value.failure).__name__ == "StateTaken"
+
+
+@pytest.mark.parametrize("name", ["records.db", "queue.db"])
+@pytest.mark.parametrize("kept", [0, 4096], ids=["not-a-database", "malformed"])
+def test_a_file_that_is_damaged_is_named_with_how_to_go_on_without_it(tmp_path: Path, name: str, kept: int) -> None:
+    with running(tmp_path, engine()) as service:
+        service.built(name="before")
+    damaged = tmp_path / "state" / "service" / name
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:kept] + b"\xff" * (len(whole) - kept))
+    with pytest.raises(BuildError) as raised, running(tmp_path, engine()):
+        pass
+    assert isinstance(raised.value.failure, DatabaseBroken)
+    explanation = explain(raised.value.failure)
+    assert explanation.title == f"{damaged} is damaged" and explanation.blame is Blame.USAGE
+    if name == "queue.db":
+        for file in damaged.parent.glob("queue.db*"):
+            file.unlink()
+        with running(tmp_path, engine()) as service:
+            assert service.get("/environments?search=before")["items"]
+
+
+def test_records_that_a_newer_release_has_written_are_left_as_they_are(tmp_path: Path) -> None:
+    with running(tmp_path, engine()):
+        pass
+    records = tmp_path / "state" / "service" / "records.db"
+    with closing(sqlite3.connect(records, isolation_level=None)) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = 'v99'")
+    with pytest.raises(BuildError) as raised, running(tmp_path, engine()):
+        pass
+    assert raised.value.failure == RecordsNewer(str(records), "v99")
 
 
 def test_two_builds_run_at_once(tmp_path: Path) -> None:

@@ -13,10 +13,19 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from builder import backup
 from builder.backup import back_up, restore
-from builder.failures.served import BackupInvalid, DatabaseAway, NotEmpty, NothingRemembered, StateTaken
+from builder.database import database_failure
+from builder.failures.served import (
+    BackupInvalid,
+    DatabaseAway,
+    DatabaseRefused,
+    NotEmpty,
+    NothingRemembered,
+    StateTaken,
+)
 from builder.journal import Journal
 from builder.records import BackedUp
 from builder.service import BuildError
@@ -203,6 +212,36 @@ def test_a_database_that_does_not_answer_while_it_is_backed_up_is_said_to_be_awa
         back_up(settings, tmp_path / "backup.tar.gz")
     assert isinstance(raised.value.failure, DatabaseAway)
     assert not list(tmp_path.glob("backup*"))
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("user", "name"), [("nobody", "postgres"), ("postgres", "none")], ids=["user", "name"])
+def test_a_database_that_refuses_is_said_to_do_so(
+    postgres: servers.Server, tmp_path: Path, user: str, name: str
+) -> None:
+    database = f"postgresql://{user}:hunter2@{postgres.address}/{name}"
+    environ = {"LAUNCHYARD_DATABASE": database}
+    result = CliRunner().invoke(main, ["backup", str(tmp_path / "backup.tar.gz")], env=environ)
+    assert result.exit_code == 2 and "The database refuses this service" in result.output
+    assert "does not exist" in result.output and "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ('FATAL:  password authentication failed for user "ada"', True),
+        ("fe_sendauth: no password supplied", True),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.2", user "ada", database "tides", no encryption', True),
+        ('FATAL:  role "ada" is not permitted to log in', True),
+        ('FATAL:  permission denied for database "tides"', True),
+        ("FATAL:  the database system is starting up", False),
+        ("FATAL:  sorry, too many clients already", False),
+        ("Connection refused", False),
+    ],
+)
+def test_a_refusal_is_told_from_a_database_that_is_away_by_its_words(said: str, refused: bool) -> None:
+    error = OperationalError("SELECT", {}, Exception(f'connection to server at "127.0.0.1", port 5432 failed: {said}'))
+    assert isinstance(database_failure(error), DatabaseRefused if refused else DatabaseAway)
 
 
 def test_a_file_that_is_there_is_not_written_over(place: Place, tmp_path: Path) -> None:

@@ -102,6 +102,16 @@ def of_machine(failure: object) -> Words | None:
                 ),
                 Blame.OUTSIDE,
             )
+        case DiskFull() if failure.own:
+            return (
+                f"The disk is full: there is no room for {failure.own}",
+                failure.said,
+                (
+                    "Whoever runs this machine can make room: `launchyard prune` frees what Launchyard keeps;"
+                    " `launchyard doctor` shows the space.",
+                ),
+                Blame.OUTSIDE,
+            )
         case DiskFull():
             full = failure.free is None
             left = (

@@ -7,7 +7,9 @@ from builder.failures.served import (
     BackupInvalid,
     BuilderLost,
     DatabaseAway,
+    DatabaseBroken,
     DatabaseNeeded,
+    DatabaseRefused,
     HostForeign,
     KindAbsent,
     NameTaken,
@@ -15,6 +17,7 @@ from builder.failures.served import (
     NothingRemembered,
     NoVersionYet,
     RecordAbsent,
+    RecordsNewer,
     RequestInvalid,
     RevisionStale,
     ServiceUnreachable,
@@ -140,6 +143,35 @@ def of_service(failure: object) -> Words | None:
                 failure.detail,
                 ("Try again in a moment. Builds that are under way wait for it.",),
                 Blame.OUTSIDE,
+            )
+        case DatabaseRefused():
+            return (
+                "The database refuses this service",
+                failure.detail,
+                ("Check user, password and name of the database in LAUNCHYARD_DATABASE, or the setting `database`.",),
+                Blame.USAGE,
+            )
+        case DatabaseBroken():
+            anew = f"Move {failure.file}* away, and start again: what was under way is built anew by the records."
+            return (
+                f"{failure.file} is damaged",
+                failure.detail,
+                (
+                    anew
+                    if failure.is_queue
+                    else "Restore the last backup to another directory: `launchyard restore FILE --state DIRECTORY`.",
+                ),
+                Blame.USAGE,
+            )
+        case RecordsNewer():
+            return (
+                "A newer release of Launchyard has written what is remembered here",
+                f"{failure.place}: {failure.schema}, which this release does not know",
+                (
+                    "Start that release, or one after it.",
+                    "Or restore a backup of before to another directory or database with this one.",
+                ),
+                Blame.USAGE,
             )
         case StateTaken():
             return (
