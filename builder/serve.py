@@ -34,6 +34,7 @@ LATEST = 3.0
 OFTEN = (5_000, 20, 100)
 """How often garbage is looked for among new, younger and all objects: the last takes 10 ms, when nobody is answered."""
 
+log = logging.getLogger("launchyard")
 
 Compose = Callable[[Embedded, frozenset[str]], AbstractContextManager[ASGIApp]]
 """Makes the application of a service that runs and the names that it answers to, for as long as it is served."""
@@ -66,11 +67,11 @@ def serve(
     ready: Callable[[str], None],
     compose: Compose = lambda running, hosts: nullcontext(create_app(running, hosts)),
 ) -> None:
-    """Serve until a signal ends it; `ready` gets the address once requests are answered."""
+    """Serve until a signal ends it, as KeyboardInterrupt; `ready` gets the address once requests are answered."""
     log_as_json()
     open_many()
     hosts = LOOPBACK | {name.lower() for name in (host or "0.0.0.0", *settings.hosts)}
-    with embedded(settings, engine, runner, role) as running, compose(running, hosts) as app:
+    with _last_words(), embedded(settings, engine, runner, role) as running, compose(running, hosts) as app:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
             server_header=False,
@@ -82,6 +83,15 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _last_words() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.info("the service has ended")
+        raise
 
 
 def end_at_the_latest(code: int) -> None:
@@ -109,8 +119,9 @@ def log_as_json() -> None:
 
 
 def _is_no_farewell(record: logging.LogRecord) -> bool:
-    """Whether it is other than the end of a stream that was open when the service ended, which is nobody's fault."""
-    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+    """Whether it is other than the end of streams that were open when the service ended, which is nobody's fault."""
+    is_cancelled = record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not is_cancelled and not str(record.msg).startswith("Cancel %s running task(s)")  # uvicorn's words
 
 
 class _Lines(logging.Formatter):

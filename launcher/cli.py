@@ -183,7 +183,7 @@ def sessions(installation: Installation, /, tokens: bool, as_json: bool) -> None
 @click.pass_obj
 def serve(
     installation: Installation, /, host: str, port: int, state: Path | None, role: Literal["all", "api", "worker"]
-) -> None:
+) -> int | None:
     """Build and launch on demand, with a page and an API: one process, SQLite and a state directory.
 
     It goes on with the builds and the sessions that there were when it last ended. There are no
@@ -207,6 +207,9 @@ def serve(
     try:
         with listen(host, port) as socket:
             serve(settings, builder.engine, ProcessRunner(), role, host, socket, click.echo, compose)
+        return None
+    except KeyboardInterrupt:  # how a service is meant to end; its log, which is JSON, has said so
+        return STOPPED
     finally:
         end_at_the_latest(STOPPED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,6 +18,7 @@ from builder.buildkit import BuildKit
 from builder.client import Event, ServiceProblem
 from builder.documents import NewEnvironment
 from builder.identity import LABEL
+from builder.terminal import STOPPED
 from tests.containers import of_builds
 from tests.faults.conftest import Process, Start, until, vanish
 
@@ -134,6 +136,22 @@ def test_a_build_is_cancelled_within_three_seconds_while_a_git_host_does_not_ans
     created = served.client.create(NewEnvironment(repository=f"{host}/ada/tides"))
     assert silent.asked.wait(30)
     _cancelled(served, created.build.id)
+
+
+def test_a_service_that_ends_while_a_stream_is_open_logs_no_error_and_nothing_but_json(
+    start: Start, silent: Silent
+) -> None:
+    host = f"http://{silent.address}"
+    served = start(LAUNCHYARD_ALLOWED_HOSTS=host)
+    created = served.client.create(NewEnvironment(repository=f"{host}/ada/tides"))
+    events = served.client.events(created.build.id)
+    assert next(events).type == "state"
+    served.end()
+    events.close()
+    assert served.process and served.process.returncode == STOPPED
+    lines = [json.loads(line) for line in (served.directory / "errors").read_text().splitlines()]
+    assert [line["message"] for line in lines if line["level"] in ("warning", "error")] == []
+    assert lines[-1]["message"] == "the service has ended"
 
 
 def test_a_build_is_cancelled_within_three_seconds_while_a_registry_does_not_answer(
