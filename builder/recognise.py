@@ -8,7 +8,7 @@ from collections.abc import Callable
 from builder.engine import BuildFailed, BuildTimeout, DiskLow
 from builder.failures.built import DiskFull, StepFailed, StepNotStarted, TimeExceeded
 from builder.recognition import building, conda, fetching, machine, pip, poetry, running, uv
-from builder.recognition.said import Asked, Said, readable
+from builder.recognition.said import Asked, Said, is_aside, readable
 from builder.stages import title
 from detectors.plan import Plan
 from detectors.source import Source
@@ -39,17 +39,20 @@ def recognise(
     With the plan and the repository it was made from, failures name the lines that asked.
     """
     step = title(failed.step)
+    printed = readable(failed.lines)
+    lines = tuple(line for line in printed if not is_aside(line))
     if isinstance(failed, BuildTimeout):
-        return TimeExceeded(step, timeout, "limits.build_time", readable(failed.lines)[-SHOWN:])
+        return TimeExceeded(step, timeout, "limits.build_time", lines[-SHOWN:])
     if isinstance(failed, DiskLow):
         return DiskFull(step, failed.free, failed.floor)
     if failed.not_started:
         return StepNotStarted(step, failed.not_started)
-    said = Said(step, failed.step, failed.message, readable(failed.lines), python, Asked(plan, source))
+    asides = tuple(filter(is_aside, printed))
+    said = Said(step, failed.step, failed.message, lines, python, Asked(plan, source), asides)
     for known in _KNOWN:
         found = known(said)
         if found is not None:
             return found
     code = re.search(r"exit code: (\d+)", failed.message)
-    lines = tuple(line for line in said.lines if line.strip())[-SHOWN:] or (failed.message[-2_000:],)
-    return StepFailed(step, int(code[1]) if code else None, lines)
+    shown = tuple(line for line in lines if line.strip())[-SHOWN:] or (failed.message[-2_000:],)
+    return StepFailed(step, int(code[1]) if code else None, shown)

@@ -35,6 +35,8 @@ _UV = re.compile(rf"Failed to (?:download and )?build `({_NAME})(?:==([^`\s]+)| 
 _PIP = re.compile(
     rf"Failed to build (?:installable wheels for .*?)?['(]?(?!file:)({_NAME})['),]?|Failed building wheel for ({_NAME})"
 )
+_SOURCE = re.compile(r"\s*(?:Downloading|Using cached) (\S+)-([0-9][\w.!+]*)\.(?:tar\.gz|zip)\b")
+"""Where pip names the version of what it fails to build, and nowhere else."""
 _LOCAL = re.compile(r"Failed to build ['`](?:[\w.-]+ @ )?file:///work(?:-package)?/?([^'`]*)['`]")
 _SUBPROCESS = "error: subprocess-exited-with-error"
 """What pip writes above what a build said; which package it was, it says below."""
@@ -133,9 +135,16 @@ def _package(said: Said) -> tuple[str, str, tuple[Line, ...], Wheels | None]:
     built = [(found[1], found[2] or "") for line in said.lines if (found := _UV.search(line))]
     if not built:
         found = _PIP.search(said.text)
-        built = [((found[1] or found[2]) if found else "", "")]
+        name = (found[1] or found[2]) if found else ""
+        built = [(name, _version(name, said))]
     asked = next((package for package in reversed(built) if said.asked.lines(package[0])), built[-1])
     return *built[-1], said.asked.lines(asked[0]), _wheels(*asked, said)
+
+
+def _version(name: str, said: Said) -> str:
+    """The version of the source that pip has taken last; empty where it does not say."""
+    sources = [(found[1].rpartition("/")[2], found[2]) for found in map(_SOURCE.match, said.lines) if found]
+    return next((version for source, version in reversed(sources) if canonical(source) == canonical(name)), "")
 
 
 def _wheels(name: str, version: str, said: Said) -> Wheels | None:
@@ -156,12 +165,12 @@ def _first_tool(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _tool(lines: Iterable[str]) -> tuple[str, ...]:
-    """What the failing build said: from the first word of it to where another tool was asked."""
+    """What the failing build said: from the first word of it to where another tool was asked after it."""
     inside = False
     said = []
     for line in lines:
         inside = inside or _starts(line)
-        if line.startswith(_ANOTHER):
+        if inside and line.startswith(_ANOTHER):
             break
         if inside and not line.startswith("hint: "):
             said.append(line.removeprefix(" " * 9)[:MAX_READ])

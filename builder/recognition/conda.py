@@ -86,7 +86,7 @@ class Origins:
 def recognise(said: Said) -> object | None:
     """The failure that a solver or a channel speaks of, None where none does."""
     text, origins = said.text, Origins(said.asked)
-    return _told(text, origins) or _channel(text, origins) or _said(text, origins)
+    return _told(said, origins) or _channel(text, origins) or _said(text, origins)
 
 
 def contradiction(said: Said) -> PipContradictsConda | None:
@@ -120,9 +120,9 @@ def _demanding(chain: str, name: str, origins: Origins) -> Demand | None:
     return next((found for found in map(origins.of_pip, required) if found), None)
 
 
-def _told(text: str, origins: Origins) -> object | None:
+def _told(said: Said, origins: Origins) -> object | None:
     """The failure of the last line of facts."""
-    lines = [line for line in text.splitlines() if line.lstrip().startswith(OF_CONDA + "{")]
+    lines = [line for line in said.asides if line.lstrip().startswith(OF_CONDA + "{")]
     try:
         told = json.loads(lines[-1].partition(": ")[2]) if lines else None
     except (ValueError, RecursionError):
@@ -140,7 +140,7 @@ def _told(text: str, origins: Origins) -> object | None:
     if not together:
         return None
     instead = ((spec, str(v)) for spec, v in _mapping(told.get("instead")) if _VERSION.fullmatch(str(v)))
-    return Unsatisfiable(tuple(map(origins.of_spec, together)), tuple(instead), _chain(text))
+    return Unsatisfiable(tuple(map(origins.of_spec, together)), tuple(instead), _chain(said.text))
 
 
 def _lack(missing: tuple[Missing, ...], channels: tuple[str, ...], origins: Origins) -> object:

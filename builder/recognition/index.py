@@ -73,7 +73,7 @@ def facts(said: Said, name: str) -> Facts | None:
 
 def _answered(said: Said, name: str) -> Facts | None:
     # The last one: a build asks after everything that a repository could have printed.
-    for line in reversed(said.lines):
+    for line in reversed(said.asides):
         if not line.startswith(OF_INDEX):
             continue
         try:

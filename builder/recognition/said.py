@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from builder.failures.built import Line
-from builder.transcript import printable
+from builder.transcript import ASIDES, printable
 from detectors.failures import BuildError
 from detectors.plan import Plan
 from detectors.source import Source, read
@@ -122,6 +122,8 @@ class Said:
     python: str
     """Major and minor, or what an environment.yml says."""
     asked: Asked
+    asides: tuple[str, ...] = ()
+    """The lines that tools print for what reads this, and that nobody is shown."""
 
     @cached_property
     def text(self) -> str:
@@ -142,6 +144,10 @@ class Said:
 def readable(lines: Iterable[str]) -> tuple[str, ...]:
     """The last lines of a log, of bounded length, without control characters and escape sequences."""
     return tuple(printable(line[:MAX_COLUMNS].rstrip("\r\n")) for line in list(lines)[-MAX_LINES:])
+
+
+def is_aside(line: str) -> bool:
+    return line.lstrip().startswith(ASIDES)
 
 
 def release(version: str) -> tuple[int, ...]:

@@ -829,6 +829,39 @@ def test_a_python_that_only_conda_has_is_proposed_through_conda() -> None:
     )
 
 
+def test_what_tools_print_for_whoever_explains_is_not_among_the_last_words_of_a_build() -> None:
+    words = explain(failure(BROKEN, "the sea is gone", answered(BUILT)))
+    assert words.seen.splitlines()[-1] == "the sea is gone"
+    assert "launchyard-" not in explain(failure("the sea is gone", answered(BUILT))).seen
+    late = BuildTimeout(STEP, "timed out", ("the sea is gone", answered(BUILT)))
+    assert "launchyard-" not in explain(recognise(late, python="3.10", timeout=60)).seen
+
+
+def test_only_where_no_wheel_is_known_of_the_last_words_are_all_there_is_to_tell() -> None:
+    unknown = "Launchyard does not know this failure"
+    assert not any(unknown in line for line in explained(BUILT)[1])
+    assert explained('{"version": "1.0", "pythons": ["3.4"]}')[1][-1].startswith(f"{unknown}; the lines above")
+    assert explain(failure("error: Failed building wheel for tides")).fix[-1].startswith(f"{unknown}; the lines above")
+    assert explain(SourceBroken("tides", "1.0", "3.10", ())).fix[-1] == f"{unknown}."
+
+
+def test_what_pip_could_not_build_after_uv_gave_up_is_told_with_its_version_and_its_words() -> None:
+    found = failure_of(
+        {"requirements.txt": "harbour.old==0.24.2\n"},
+        *proof("Because harbour-old==0.24.2 has invalid metadata and you require harbour-old==0.24.2, we can conclude"),
+        PIP,
+        "Collecting harbour.old==0.24.2 (from -r /work/requirements.txt (line 1))",
+        "  Downloading https://index.example/harbour_old-0.24.2.tar.gz (11.8 MB)",
+        "  error: subprocess-exited-with-error",
+        "      ModuleNotFoundError: No module named 'pkg_resources'",
+        "ERROR: Failed to build 'harbour.old' when getting requirements to build wheel",
+        why("harbour-old", "0.25", built={"version": "0.24.2", "pythons": ["3.7"], "nearest": "0.25"}),
+    )
+    assert isinstance(found, BuildModuleMissing)
+    assert (found.version, found.module) == ("0.24.2", "pkg_resources")
+    assert explain(found).fix[0].endswith("is 0.25. Change requirements.txt:1 to: harbour.old==0.25")
+
+
 def test_a_python_that_nothing_has_any_more_is_not_proposed() -> None:
     _, fix = explained('{"version": "1.0", "pythons": ["3.4", "3.5"], "nearest": "1.3"}')
     assert fix[0].startswith("The nearest version with a wheel for Python 3.10 is 1.3.")

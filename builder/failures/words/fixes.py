@@ -191,9 +191,15 @@ def with_wheel(failure: BuildModuleMissing | SourceBroken | BuildNeeds) -> tuple
             f"Ask for a version with a wheel{for_python(failure.python)}: most often a newer one.",
             "Or build with a Python of that version's own time, which may have a wheel.",
         )
+    made = f"No version of {wheels.name} has a wheel{for_python(wheels.python)}"
+    return _wheels(wheels, failure.asked) or (f"{made}: leave it out, or take another package like it.",)
+
+
+def _wheels(wheels: Wheels, asked: tuple[Line, ...]) -> tuple[str, ...]:
+    """The versions and the Pythons that have a wheel."""
     fix = []
     if wheels.nearest:
-        first = failure.asked[0] if failure.asked else None
+        first = asked[0] if asked else None
         names_it = first is not None and wheels.version in first.text
         edit = f" {first.changed(wheels.version, wheels.nearest)}" if first and names_it else ""
         fix.append(f"The nearest version with a wheel{for_python(wheels.python)} is {wheels.nearest}.{edit}")
@@ -204,8 +210,15 @@ def with_wheel(failure: BuildModuleMissing | SourceBroken | BuildNeeds) -> tuple
             f"Or let conda bring an older Python: an environment.yml with the dependencies python={older} and"
             f" {wheels.name}={wheels.version}."
         )
-    made = f"No version of {wheels.name} has a wheel{for_python(wheels.python)}"
-    return tuple(fix) or (f"{made}: leave it out, or take another package like it.",)
+    return tuple(fix)
+
+
+def last_words(failure: SourceBroken) -> tuple[str, ...]:
+    """That there is no better advice than what the build itself has said, where that is so."""
+    if not failure.step and failure.wheels and _wheels(failure.wheels, failure.asked):
+        return ()
+    unknown = "Launchyard does not know this failure"
+    return (f"{unknown}; the lines above are the build's own last words." if failure.lines else f"{unknown}.",)
 
 
 def for_this_python(failure: NoneForPython) -> tuple[str, ...]:

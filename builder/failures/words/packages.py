@@ -145,17 +145,14 @@ def of_packages(failure: object) -> Words | None:
             return (
                 f"The repository's own package at {failure.name} cannot be built",
                 joined(f"In the step: {failure.step}", *failure.lines),
-                ("Launchyard does not know this failure; the lines above are the build's own last words.",),
+                fixes.last_words(failure),
                 Blame.REPOSITORY,
             )
         case SourceBroken():
             return (
                 f"{failure.name} {failure.version}".strip() + " has no wheel here, and its source cannot be built",
                 joined(_seen(failure.asked), _made_for(failure.wheels), *failure.lines),
-                (
-                    *fixes.with_wheel(failure),
-                    "Launchyard does not know this failure; the lines above are the build's own last words.",
-                ),
+                (*fixes.with_wheel(failure), *fixes.last_words(failure)),
                 Blame.REPOSITORY,
             )
         case OwnPackageUnclear():
