@@ -59,14 +59,13 @@ class Stage:
 
     @property
     def started(self) -> float:
-        """When its first step began; after everything else where none has."""
-        return min((s.started for s in self.steps.values() if s.started), default=float("inf"))
+        """When its own work began, not what that starts from; after everything else where nothing has."""
+        return min((s.started for s in self._at_work or self.steps.values() if s.started), default=float("inf"))
 
     @property
     def noteworthy(self) -> bool:
         """Whether it is more than a few copies."""
-        runs = any(" RUN " in name or name.startswith("exporting") for name in self.steps)
-        return self.failed or self.seconds >= NOTEWORTHY or (runs and self.started < float("inf"))
+        return self.failed or self.seconds >= NOTEWORTHY or bool(self._at_work)
 
     @property
     def running(self) -> bool:
@@ -80,6 +79,11 @@ class Stage:
     @property
     def failed(self) -> bool:
         return any(s.error for s in self.steps.values())
+
+    @property
+    def _at_work(self) -> list[Step]:
+        """The steps that do more than copy, of those that have begun."""
+        return [s for s in self.steps.values() if s.started and (" RUN " in s.name or s.name.startswith("exporting"))]
 
 
 class Lines:

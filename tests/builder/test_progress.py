@@ -91,6 +91,27 @@ def test_live_view_ends_with_what_each_stage_has_added_to_the_image() -> None:
     assert re.search(r"installing packages +2\.5 s +42 MB", shown)
 
 
+def test_live_view_shows_no_stage_of_which_only_the_image_that_it_starts_from_is_there() -> None:
+    stream = Terminal()
+    with progress(stream) as report:
+        report(Step("[environment 2/2] RUN install"))
+        report(Step("[environment 1/2] FROM lab/parent", 99, 99.0003))
+        for event in BUILD[2:4]:
+            report(event)
+    assert "preparing Python" in stream.getvalue()
+    assert "installing packages" not in stream.getvalue()
+
+
+def test_live_view_has_stages_in_the_order_in_which_their_work_began() -> None:
+    stream = Terminal()
+    with progress(stream) as report:
+        report(Step("[environment 1/2] FROM lab/parent", 99, 99.0003))
+        for event in BUILD:
+            report(event)
+    shown = stream.getvalue()
+    assert shown.rindex("preparing Python") < shown.rindex("deciding versions") < shown.rindex("installing packages")
+
+
 def test_live_view_of_a_reused_image_shows_nothing() -> None:
     stream = Terminal()
     with progress(stream):
