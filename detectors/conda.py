@@ -193,7 +193,7 @@ class _Environment:
             _check_age(choice)
             return choice, [spec.text for spec, _ in specs]
         else:
-            choice = python.default(options)
+            choice = python.default_of_conda(options)
         others = [spec.text for spec, _ in specs if spec.name != "python"]
         return choice, [f"python={choice.value}", *others]
 

@@ -20,6 +20,9 @@ DEFAULT = "3.10"
 BEFORE = ("2022-01-01", "3.9")
 """Until then, many compiled packages had no builds for the default, which came out in October 2021 (PEP 619)."""
 
+FIRST_DAYS = (("2020-10-05", "3.9"), ("2019-10-14", "3.8"), ("2018-06-27", "3.7"), ("", "3.6"))
+"""When the oldest that is built with came out, and before it those that conda has: PEPs 596, 569 and 537."""
+
 LATE_PATCH = 99
 """A patch level above any that exists: what an interpreter brought up to date has, for a bound like `<=3.11`."""
 
@@ -77,6 +80,7 @@ def choose(source: Source, layout: Layout, options: Options, required: Required 
         reason = f"{required.origin} allows {required.text}; {pin.minor} is none of that, or has no builds"
         ignored += (Ignored(pin.location.path, reason),)
     usual = default(options)
+    warnings += _not_yet_out(options)
     if required is None:
         return Chosen(usual, ignored, warnings)
     nearest = min(reversed(allowed), key=lambda minor: abs(_minor(minor) - _minor(usual.value)))
@@ -89,6 +93,30 @@ def default(options: Options) -> Choice:
     if options.as_of and options.as_of < day:
         return Choice(version, f"default before {day}")
     return Choice(DEFAULT, "default")
+
+
+def default_of_conda(options: Options) -> Choice:
+    """The same, of the Pythons that conda has."""
+    older = older_of(options.as_of)
+    return Choice(older, f"default of {str(options.as_of)[:10]}") if older else default(options)
+
+
+def _not_yet_out(options: Options) -> tuple[Warned, ...]:
+    older = older_of(options.as_of)
+    if older is None:
+        return ()
+    day, first = FIRST_DAYS[0]
+    message = f"Python {first} came out on {day}, after {str(options.as_of)[:10]}; an environment.yml with"
+    return (
+        Warned("as-of-python", f"{message} python={older} among its dependencies lets conda bring one of that day"),
+    )
+
+
+def older_of(as_of: str | None) -> str | None:
+    """The newest Python of a day on which none that is built with was out; None for any later day."""
+    if as_of is None or as_of >= FIRST_DAYS[0][0]:
+        return None
+    return next(version for day, version in FIRST_DAYS if as_of >= day)
 
 
 def overruled(source: Source, layout: Layout, by: str) -> tuple[Ignored, ...]:

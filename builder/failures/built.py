@@ -198,6 +198,8 @@ class Wheels(NamedTuple):
     python: str
     strategy: str
     python_origin: str
+    day: str = ""
+    """Versions of a past day were asked for, and none that came later is known: "2019-06-01"."""
 
 
 class BuildNeeds(NamedTuple):

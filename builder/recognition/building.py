@@ -155,7 +155,7 @@ def _wheels(name: str, version: str, said: Said) -> Wheels | None:
     pythons = tuple(minor for minor in SUPPORTED if minor in known.built.pythons)
     return Wheels(
         name, version, known.built.pythons, pythons, known.built.nearest, said.minor,
-        strategy=said.asked.strategy, python_origin=said.asked.python_origin,
+        strategy=said.asked.strategy, python_origin=said.asked.python_origin, day=said.asked.day,
     )  # fmt: skip
 
 

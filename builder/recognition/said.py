@@ -87,6 +87,11 @@ class Asked:
         return self.plan.python.origin if self.plan else ""
 
     @property
+    def day(self) -> str:
+        """The past day whose versions are asked for; empty for today's."""
+        return str((self.plan and self.plan.inputs.get("as_of")) or "")[:10]
+
+    @property
     def system_packages(self) -> tuple[str, ...]:
         """What apt.txt lists."""
         return self.plan.system_packages if self.plan else ()

@@ -804,10 +804,12 @@ def answered(built: str) -> str:
     return f'launchyard-why: {{"name": "tides", "absent": false, "versions": [], "others": [], "built": {built}}}'
 
 
-def explained(built: str, *, requirement: str = "tides==1.0") -> tuple[str, tuple[str, ...]]:
+def explained(built: str, *, requirement: str = "tides==1.0", as_of: str | None = None) -> tuple[str, tuple[str, ...]]:
     source = MappingSource({"requirements.txt": f"{requirement}\n".encode()})
     failed = BuildFailed(STEP, "exit code: 1", (BROKEN, answered(built)))
-    words = explain(recognise(failed, python="3.10", timeout=60, plan=detect(source, Options()), source=source))
+    words = explain(
+        recognise(failed, python="3.10", timeout=60, plan=detect(source, Options(as_of=as_of)), source=source)
+    )
     return words.seen, words.fix
 
 
@@ -860,6 +862,16 @@ def test_what_pip_could_not_build_after_uv_gave_up_is_told_with_its_version_and_
     assert isinstance(found, BuildModuleMissing)
     assert (found.version, found.module) == ("0.24.2", "pkg_resources")
     assert explain(found).fix[0].endswith("is 0.25. Change requirements.txt:1 to: harbour.old==0.25")
+
+
+def test_that_no_version_has_a_wheel_is_said_of_the_day_alone_whose_versions_were_asked_for() -> None:
+    none = '{"version": "1.0", "pythons": [], "nearest": null}'
+    assert explained(none)[1][0].startswith("No version of tides has a wheel for Python 3.10: leave it out")
+    assert explained(none, as_of="2019-06-01T00:00:00Z")[1] == (
+        "No version of tides from before 2019-06-01 has a wheel for Python 3.10: give --as-of a later day.",
+        "Or let conda bring an older Python: an environment.yml with python=3.7 among its dependencies.",
+    )
+    assert explained(none, as_of="2021-06-01T00:00:00Z")[1][1] == "Or build with an older Python."
 
 
 def test_a_python_that_nothing_has_any_more_is_not_proposed() -> None:

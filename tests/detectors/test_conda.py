@@ -51,6 +51,13 @@ def test_python_is_what_the_file_says(dependencies: str, choice: Choice, specs: 
     assert (result.python, result.inputs["specs"]) == (choice, [*specs, "pip"])
 
 
+def test_python_where_the_file_names_none_is_of_the_day_that_is_asked_for() -> None:
+    result = asked(QUIET + "dependencies: [six]", as_of="2019-06-01T00:00:00Z")
+    assert result.python == Choice("3.7", "default of 2019-06-01")
+    assert codes(result) == []
+    assert asked(QUIET + "dependencies: [six]", as_of="2021-06-01T00:00:00Z").python.value == "3.9"
+
+
 def test_option_replaces_the_python_of_the_file() -> None:
     result = asked(QUIET + "dependencies: [python=3.9, six]", python="3.12")
     assert result.python == Choice("3.12", "option --python")

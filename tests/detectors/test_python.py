@@ -39,6 +39,34 @@ def test_default_is_of_the_day_that_is_asked_for(as_of: str, version: str) -> No
     assert choose(MappingSource({}), ROOT, Options(as_of=as_of), demand).choice.value == version
 
 
+@pytest.mark.parametrize(
+    ("as_of", "older"),
+    [
+        ("2020-10-04T23:59:59Z", "3.8"),
+        ("2019-10-14T00:00:00Z", "3.8"),
+        ("2019-06-01T00:00:00Z", "3.7"),
+        ("2018-06-26T00:00:00Z", "3.6"),
+    ],
+)
+def test_a_day_before_any_python_that_is_built_with_is_warned_of_with_the_one_of_that_day(
+    as_of: str, older: str
+) -> None:
+    demand = Required(">=3.6", Location("pyproject.toml", 5), constraint.parse(">=3.6"))
+    for required in (None, demand):
+        result = choose(MappingSource({}), ROOT, Options(as_of=as_of), required)
+        (warning,) = result.warnings
+        assert (result.choice.value, warning.code) == ("3.9", "as-of-python")
+        assert f"came out on 2020-10-05, after {as_of[:10]}" in warning.message
+        assert f"python={older} " in warning.message
+
+
+def test_a_python_that_was_asked_for_is_not_warned_of_by_its_day() -> None:
+    day = "2019-06-01T00:00:00Z"
+    assert choose(MappingSource({"runtime.txt": "python-3.10\n"}), ROOT, Options(as_of=day)).warnings == ()
+    assert choose(MappingSource({}), ROOT, Options(as_of=day, python="3.10")).warnings == ()
+    assert choose(MappingSource({}), ROOT, Options(as_of="2020-10-05T00:00:00Z")).warnings == ()
+
+
 def test_option_comes_before_both_files() -> None:
     result = chosen({".python-version": "3.12\n", "runtime.txt": "python-3.11\n"}, python="3.13")
     assert result.choice == Choice("3.13", "option --python")

@@ -25,6 +25,7 @@ from builder.failures.built import (
 from builder.failures.words.common import for_python, nearest, of_conda_alone, with_conda
 from builder.recognition.said import release
 from detectors.gpu import TORCH
+from detectors.python import older_of
 
 
 def with_hashes(failure: HashesIncomplete) -> tuple[str, ...]:
@@ -191,8 +192,7 @@ def with_wheel(failure: BuildModuleMissing | SourceBroken | BuildNeeds) -> tuple
             f"Ask for a version with a wheel{for_python(failure.python)}: most often a newer one.",
             "Or build with a Python of that version's own time, which may have a wheel.",
         )
-    made = f"No version of {wheels.name} has a wheel{for_python(wheels.python)}"
-    return _wheels(wheels, failure.asked) or (f"{made}: leave it out, or take another package like it.",)
+    return _wheels(wheels, failure.asked) or _without_wheels(wheels)
 
 
 def _wheels(wheels: Wheels, asked: tuple[Line, ...]) -> tuple[str, ...]:
@@ -213,9 +213,20 @@ def _wheels(wheels: Wheels, asked: tuple[Line, ...]) -> tuple[str, ...]:
     return tuple(fix)
 
 
+def _without_wheels(wheels: Wheels) -> tuple[str, ...]:
+    if not wheels.day:
+        made = f"No version of {wheels.name} has a wheel{for_python(wheels.python)}"
+        return (f"{made}: leave it out, or take another package like it.",)
+    made = f"No version of {wheels.name} from before {wheels.day} has a wheel{for_python(wheels.python)}"
+    older = older_of(wheels.day) if wheels.strategy != "conda" else None
+    by_conda = f"let conda bring an older Python: an environment.yml with python={older} among its dependencies."
+    return (f"{made}: give --as-of a later day.", f"Or {by_conda if older else 'build with an older Python.'}")
+
+
 def last_words(failure: SourceBroken) -> tuple[str, ...]:
     """That there is no better advice than what the build itself has said, where that is so."""
-    if not failure.step and failure.wheels and _wheels(failure.wheels, failure.asked):
+    wheels = failure.wheels
+    if not failure.step and wheels and (wheels.day or _wheels(wheels, failure.asked)):
         return ()
     unknown = "Launchyard does not know this failure"
     return (f"{unknown}; the lines above are the build's own last words." if failure.lines else f"{unknown}.",)
