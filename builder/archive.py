@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 from builder.context import Content
 from builder.failures.asked import TooLarge
-from detectors.failures import BuildError
-from detectors.source import Source
+from detectors.failures import BuildError, FileTooLarge
+from detectors.source import Entry, Source
 
 
 def write(dockerfile: str, files: Mapping[str, Content], stream: BinaryIO, source: Source | None, limit: int) -> None:
@@ -27,16 +27,24 @@ def write(dockerfile: str, files: Mapping[str, Content], stream: BinaryIO, sourc
                 _add(tar, path, content, 0o755 if content.startswith(b"#!") else 0o644)
                 continue
             assert source is not None
-            found = source.content(content, limit)
+            found = _content(source, content, left, limit)
             left -= len(found)
-            if left < 0:
-                raise BuildError(
-                    TooLarge("What the build needs of the repository", limit - left, limit, "limits.source_size")
-                )
             if content.kind == "symlink":
                 _link(tar, path, found)
             else:
                 _add(tar, path, found, 0o755 if content.executable else 0o644)
+
+
+def _content(source: Source, entry: Entry, left: int, limit: int) -> bytes:
+    try:
+        return source.content(entry, left)
+    except BuildError as error:
+        if not isinstance(large := error.failure, FileTooLarge):
+            raise
+        alone = large.size > limit
+        what = f"The file {large.path}" if alone else "What the build needs of the repository"
+        size = large.size if alone else limit - left + large.size
+        raise BuildError(TooLarge(what, size, limit, "limits.source_size")) from None
 
 
 def extract(stream: BinaryIO, directory: Path) -> None:
