@@ -307,6 +307,11 @@ def diff(installation: Installation, /, before: str, after: str, as_json: bool) 
         click.echo(line)
 
 
+STATE = click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that the service remembers in."
+)
+
+
 @click.command()
 @click.option(
     "--older-than", type=AGE, default="30d", show_default=True, metavar="AGE", help="What was not used for so long."
@@ -317,10 +322,13 @@ def diff(installation: Installation, /, before: str, after: str, as_json: bool) 
     metavar="SIZE",
     help="Then the oldest images, until those left take this much; of build cache older than that, all but this much.",
 )
+@STATE
 @click.option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
 @json_option
 @click.pass_obj
-def prune(installation: Installation, /, older_than: int, keep: int | None, dry_run: bool, as_json: bool) -> None:
+def prune(
+    installation: Installation, /, older_than: int, keep: int | None, state: Path | None, dry_run: bool, as_json: bool
+) -> None:
     """Remove Launchyard's own images, caches, logs and locks that were not used for a while.
 
     An image that a session was made from stays, and so does the work of sessions. The build cache is
@@ -330,7 +338,8 @@ def prune(installation: Installation, /, older_than: int, keep: int | None, dry_
     from builder.quantities import size_in_words
 
     removed = []
-    for thing in prune(installation.builder.settings, older_than=older_than, keep=keep, dry_run=dry_run):
+    settings = settings_at(installation.builder.settings, state)
+    for thing in prune(settings, older_than=older_than, keep=keep, dry_run=dry_run):
         removed.append(thing)
         if not as_json:
             click.echo(f"{thing.kind:<11}  {size_in_words(thing.size):>8}  {thing.name}")
@@ -393,11 +402,6 @@ def explain(context: click.Context, log: BinaryIO, as_json: bool) -> None:
     else:
         click.echo(rendered(explanation))
     context.exit(0 if known else Blame.REPOSITORY.exit_code)
-
-
-STATE = click.option(
-    "--state", type=click.Path(path_type=Path, file_okay=False), help="The directory that the service remembers in."
-)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from builder import parents, prune
 from builder.address import parse
@@ -25,6 +26,7 @@ from builder.repository import Commit, open_commit
 from builder.settings import Settings
 from builder.store import Store
 from detectors.source import read
+from launcher.cli import main
 from tests.builder.test_store import outcome
 from tests.conftest import MakeRepository
 from tests.forge import Backend, serving
@@ -201,10 +203,15 @@ def test_git_cache_that_is_used_just_before_it_would_go_stays(
     assert cache.exists()
 
 
-def test_logs_of_a_services_builds_go_by_age(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+@pytest.fixture
+def no_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prune, "BuildKit", FakeEngine)
     monkeypatch.setattr(prune, "_images", lambda *_: ())
     monkeypatch.setattr(prune, "_build_cache", lambda *_: ())
+
+
+@pytest.mark.usefixtures("no_images")
+def test_logs_of_a_services_builds_go_by_age(settings: Settings) -> None:
     journal = Journal(Path(settings.state_dir, "service", "builds"))
     for build in ("old", "new"):
         with journal.open(build) as writer:
@@ -214,6 +221,17 @@ def test_logs_of_a_services_builds_go_by_age(monkeypatch: pytest.MonkeyPatch, se
     gone = list(prune.prune(settings, older_than=30 * DAY, keep=None, dry_run=False))
     assert [(thing.kind, thing.name) for thing in gone] == [("build log", "old.events"), ("build log", "old.log")]
     assert (journal.log("old").exists(), journal.log("new").read_text()) == (False, "six\n")
+
+
+@pytest.mark.usefixtures("no_images")
+def test_the_command_prunes_the_state_directory_that_it_is_given(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "service" / "builds")
+    with journal.open("old") as writer:
+        writer.append("log", {"text": "six\n"})
+    os.utime(journal.log("old"), (NOW - 40 * DAY,) * 2)
+    result = CliRunner().invoke(main, ["prune", "--state", str(tmp_path)])
+    assert (result.exit_code, "old.log" in result.output) == (0, True)
+    assert not journal.log("old").exists()
 
 
 def test_lock_file_that_was_removed_under_a_waiter_is_locked_anew(tmp_path: Path) -> None:
