@@ -96,7 +96,8 @@ _TURNS = sa.select(_QUEUED_OF_OWNER.scalar_subquery(), _in_turn("running").scala
 def _environments(on: bool, *given: Literal["search", "state"]) -> sa.Select[Any]:
     """A page of those of which all that is given holds: the first one, or, `on`, another."""
     holds = {
-        "search": environments.c.found_by.like(sa.bindparam("search"), escape="/"),
+        # The database lowers both: SQLite knows the cases of ASCII alone.
+        "search": environments.c.found_by.like(sa.func.lower(sa.bindparam("search")), escape="/"),
         "state": environments.c.state == sa.bindparam("state"),
     }
     return paged(_ENVIRONMENTS.where(*(holds[name] for name in given)), environments.c.id, on)
@@ -174,7 +175,7 @@ class Store(Database):
         self, *, search: str = "", state: str | None = None, after: str | None = None, limit: int = 50
     ) -> Page[Environment]:
         """The newest first; `search` looks in names and repositories."""
-        looked_for = re.sub(r"[%_/]", r"/\g<0>", search.lower())
+        looked_for = re.sub(r"[%_/]", r"/\g<0>", search)
         given = _given(search=search and f"%{looked_for}%", state=state)
         rows, following = self.page(_environments(after is not None, *given), "id", after, limit, given)
         return Page(tuple(map(_environment, rows)), following)

@@ -375,3 +375,10 @@ def test_what_is_not_there_is_said_to_be_absent(store: Store) -> None:
             ask("nothing")
         assert isinstance(raised.value.failure, RecordAbsent)
     assert store.conclude("nothing", FAILED) is None and store.begin("nothing") is None
+
+
+def test_a_search_finds_a_repository_as_it_is_written(store: Store) -> None:
+    made = store.create_environment("tides", "https://github.com/ada/ÉCOLE-Été", None, "", Choices())
+    for search in ("ÉCOLE", "Été", "Éco", "ADA/É"):
+        assert store.environments(search=search).items == (made,), search
+    assert store.environments(search="ecole").items == ()
