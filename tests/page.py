@@ -57,7 +57,7 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
     ),
     "The repository is at fault: what has no wheel and cannot be built as things are (exit code 65)": (
         "pip_psycopg2", "project_pygraphviz", "pip_library_missing", "pip_rust_missing", "pip_module_missing_in_build",
-        "pip_source_broken", "pip_says_what_is_not_so",
+        "pip_source_broken", "pip_says_what_is_not_so", "poetry_readme_absent",
     ),
     "Something is unreachable, full or busy (exit code 75)": (
         "conda_channel_unreachable", "machine_index_unreachable", "machine_certificate_untrusted",

@@ -264,6 +264,17 @@ class OwnBuildNeeds(NamedTuple):
     """What brings it, most likely."""
 
 
+class OwnReadmeAbsent(NamedTuple):
+    """The repository's own package names a file as its description that the repository does not hold."""
+
+    path: str
+    readme: str
+    """Its path in the repository."""
+    asked: tuple[Line, ...] = ()
+    near: str = ""
+    """The name of a readme that is there instead."""
+
+
 class ProgramMissing(NamedTuple):
     """A script calls a program that is not there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from builder.failures.built import (
     Line,
     OwnBuildNeeds,
     OwnPackageUnclear,
+    OwnReadmeAbsent,
     PackageNotFound,
     SourceBroken,
     Wheels,
@@ -84,6 +86,15 @@ _UNCLEAR = {
 }
 """What a build backend says that cannot tell which files are the package."""
 
+_README = (
+    re.compile(r"Readme path `([^`]+)` does not exist"),
+    re.compile(r"Readme file does not exist: (\S+)"),
+    re.compile(r"Description file (\S+) does not exist"),
+    re.compile(r"Readme file not found \('([^']+)'\)"),
+    re.compile(r"FileNotFoundError: \[Errno 2\] No such file or directory: '((?:[^']*/)?readme[^'/]*)'", re.IGNORECASE),
+)
+"""What poetry-core, hatchling, flit-core and pdm-backend say where there is no such file, and what a setup.py does."""
+
 _WITH_WHEELS = {"psycopg2": "psycopg2-binary"}
 """Packages whose authors publish the same, compiled, under another name."""
 
@@ -93,7 +104,7 @@ def recognise(said: Said) -> object | None:
     if not any(map(_starts, said.lines)):
         return None
     if found := _LOCAL.search(said.text):
-        return _of_repository(found[1] or ".", said)
+        return _of_repository(found, said)
     if not any("Call to `" in line for line in said.lines) and (unreachable := machine.index(said)):
         return unreachable  # it never came to the build: its source could not be fetched
     name, version, asked, wheels = _package(said)
@@ -116,9 +127,13 @@ def _starts(line: str) -> bool:
     return bool(_BACKEND in line or _SUBPROCESS in line or _UV.search(line) or _PIP.search(line) or _LOCAL.search(line))
 
 
-def _of_repository(path: str, said: Said) -> object:
+def _of_repository(local: re.Match[str], said: Said) -> object:
     """The failure of a package that the repository itself holds."""
+    path = local[1] or "."
     lines = _tool(said.lines)
+    if found := next(filter(None, (pattern.search(line) for line in lines for pattern in _README)), None):
+        own = said.asked.package if "/work-package" in local[0] else ""
+        return _without_readme(path, posixpath.join(own, local[1]), found[1], said)
     if missing := _missing(lines):
         return _needs(path, "", missing, said, (), None)
     for backend, words in _UNCLEAR.items():
@@ -128,6 +143,15 @@ def _of_repository(path: str, said: Said) -> object:
     if module and not part_of(module):
         return OwnBuildNeeds(path, module, distribution(module) or module)
     return SourceBroken(path, "", said.minor, _shown(_first_tool(said.lines)), said.step)
+
+
+def _without_readme(path: str, directory: str, named: str, said: Said) -> OwnReadmeAbsent:
+    within = re.sub(r"^/work(?:-package)?/", "", named)
+    readme = within if named.startswith("/work/") else posixpath.join(directory, within)
+    name = posixpath.basename(readme)
+    asked = said.asked.giving(posixpath.join(directory, "pyproject.toml"), "readme", name)
+    near = (other for other in said.asked.beside(readme) if other.lower().startswith("readme") and other != name)
+    return OwnReadmeAbsent(path, readme, asked, next(near, ""))
 
 
 def _package(said: Said) -> tuple[str, str, tuple[Line, ...], Wheels | None]:

@@ -53,6 +53,20 @@ class Asked:
                     return (self.at(path, number),)
         return ()
 
+    def giving(self, path: str, key: str, text: str) -> tuple[Line, ...]:
+        """The first line of a file that begins with a key and holds a text."""
+        try:
+            lines = (read(self._source, path) or "").split("\n") if self._source else []
+        except BuildError:  # a path out of a log may be any
+            return ()
+        found = (number for number, line in enumerate(lines, 1) if line.lstrip().startswith(key) and text in line)
+        return tuple(self.at(path, number) for number in found)[:1]
+
+    def beside(self, path: str) -> tuple[str, ...]:
+        """The names of files in the directory of a path."""
+        entries = self._source.list(posixpath.dirname(path)) if self._source else ()
+        return tuple(posixpath.basename(entry.path) for entry in entries if entry.kind == "file")
+
     def packages(self, name: str) -> tuple[Line, ...]:
         """The line of apt.txt that names a Debian package."""
         lines = (read(self._source, self.apt) or "").split("\n") if self._source and self.plan else []
@@ -95,6 +109,11 @@ class Asked:
     def system_packages(self) -> tuple[str, ...]:
         """What apt.txt lists."""
         return self.plan.system_packages if self.plan else ()
+
+    @property
+    def package(self) -> str:
+        """The directory of the repository's own package."""
+        return self.plan.package.path if self.plan and self.plan.package else ""
 
     @property
     def apt(self) -> str:

@@ -33,6 +33,7 @@ from builder.failures.built import (
     OutOfMemory,
     OwnBuildNeeds,
     OwnPackageUnclear,
+    OwnReadmeAbsent,
     PackageNotFound,
     PoetryUnreadable,
     ProgramMissing,
@@ -87,10 +88,10 @@ def test_the_same_words_among_those_of_a_step_are_the_steps_own() -> None:
     assert isinstance(failure("collecting", NOT_STARTED), StepFailed)
 
 
-def failure_of(files: dict[str, str], *lines: str) -> object:
+def failure_of(files: dict[str, str], *lines: str, subdir: str = "") -> object:
     """The same, of a repository."""
     source = MappingSource(files)
-    plan = detect(source, Options())
+    plan = detect(source, Options(subdir=subdir))
     failed = BuildFailed(STEP, "did not complete successfully: exit code: 1", lines)
     return recognise(failed, python=plan.python.value, timeout=60, plan=plan, source=source)
 
@@ -923,6 +924,43 @@ def test_what_the_repositorys_own_package_does_not_say_is_named(line: str, fix: 
     )
     assert isinstance(found, OwnPackageUnclear | OwnBuildNeeds)
     assert fix in explain(found).fix[0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "         FileNotFoundError: Readme path `/work-package/README.md` does not exist.",
+        "         OSError: Readme file does not exist: README.md",
+        "         flit_core.config.ConfigError: Description file README.md does not exist",
+        "         pdm.backend.exceptions.ValidationError: project.readme.file: Readme file not found ('README.md')",
+        "         FileNotFoundError: [Errno 2] No such file or directory: 'README.md'",
+    ],
+)
+def test_a_readme_that_was_never_committed_is_told_with_the_line_that_names_it(said: str) -> None:
+    project = (
+        '[project]\nname = "tides"\nversion = "1"\nreadme = "README.md"\n[build-system]\nrequires = ["hatchling"]\n'
+    )
+    broken = ("error: Failed to build `tides @ file:///work-package`", "  cause: The build backend returned an error")
+    found = failure_of({"sub/pyproject.toml": project, "README.md": ""}, *broken, said, subdir="sub")
+    line = Line("sub/pyproject.toml", 4, 'readme = "README.md"')
+    assert found == OwnReadmeAbsent(".", "sub/README.md", (line,))
+    assert explain(found).fix == (
+        "Commit sub/README.md.",
+        "Or take sub/pyproject.toml:4 out: a package needs no description.",
+    )
+    other = failure_of({"pyproject.toml": project, "readme.rst": ""}, *broken, said)
+    assert explain(other).fix[0] == 'Change pyproject.toml:4 to: readme = "readme.rst"'
+
+
+def test_a_readme_that_a_package_in_a_directory_lacks_is_told_with_its_path() -> None:
+    broken = "error: Failed to build `tides @ file:///work/lib`"
+    files = {"requirements.txt": "-e ./lib\n", "lib/setup.py": "", "lib/pyproject.toml": "[build-system]\n"}
+    for said in ("OSError: Readme file does not exist: README.md", "Readme path `/work/lib/README.md` does not exist."):
+        assert failure_of(files, broken, said) == OwnReadmeAbsent("lib", "lib/README.md")
+        assert failure(broken, said) == OwnReadmeAbsent("lib", "lib/README.md")
+    assert "or of what setup.py reads" in explain(failure(broken, said)).fix[1]
+    astray = failure_of(files, "error: Failed to build `tides @ file:///work/../../lib`", said)
+    assert isinstance(astray, OwnReadmeAbsent)
 
 
 def test_a_package_that_is_made_for_no_linux_at_all_is_told_of_as_that() -> None:

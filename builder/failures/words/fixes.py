@@ -15,6 +15,7 @@ from builder.failures.built import (
     NoneForPython,
     NotYetPublished,
     NoVersion,
+    OwnReadmeAbsent,
     PackageNotFound,
     ProgramMissing,
     PythonsTooWide,
@@ -295,6 +296,13 @@ def which_files(backend: str) -> tuple[str, ...]:
         f"If there is no package to install, write {none} under {table} in pyproject.toml.",
         f"Or say there which directory it is: {which}.",
     )
+
+
+def readme(failure: OwnReadmeAbsent) -> tuple[str, ...]:
+    line = failure.asked[0] if failure.asked else None
+    other = (line.changed(failure.readme.rpartition("/")[2], failure.near),) if line and failure.near else ()
+    without = f"take {line.place} out" if line else "take it out of pyproject.toml, or of what setup.py reads"
+    return (*other, f"Commit {failure.readme}.", f"Or {without}: a package needs no description.")
 
 
 def program(failure: ProgramMissing) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from builder.failures.built import (
     NumpyTooNew,
     OwnBuildNeeds,
     OwnPackageUnclear,
+    OwnReadmeAbsent,
     PackageNotFound,
     PoetryUnreadable,
     ProgramMissing,
@@ -160,6 +161,13 @@ def of_packages(failure: object) -> Words | None:
                 f"The repository's own package at {failure.path} cannot be built",
                 failure.said,
                 fixes.which_files(failure.backend),
+                Blame.REPOSITORY,
+            )
+        case OwnReadmeAbsent():
+            return (
+                f"The repository's own package at {failure.path} cannot be built",
+                joined(_seen(failure.asked), f"There is no {failure.readme}, which its description is to be read from"),
+                fixes.readme(failure),
                 Blame.REPOSITORY,
             )
         case OwnBuildNeeds():
