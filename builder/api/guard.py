@@ -9,7 +9,7 @@ which nobody can make resolve to something else; to a name only where the settin
 from __future__ import annotations
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,16 +41,17 @@ class Guard:
             await problem(HostForeign(f"Host: {host[:200]}"))(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD", "OPTIONS") and from_elsewhere(headers, host):
             await problem(HostForeign(f"Origin: {headers.get('origin', 'unknown')[:200]}"))(scope, receive, send)
-        elif "transfer-encoding" in headers or int(headers.get("content-length") or 0) > MAX_BODY:
-            places = (("Content-Length", f"needed, {MAX_BODY:,} at most"),)
-            await problem(RequestInvalid(places), 413)(scope, receive, send)
+        elif "transfer-encoding" in headers:
+            await problem(RequestInvalid((("Content-Length", "needed"),)), 411)(scope, receive, send)
+        elif int(headers.get("content-length") or 0) > MAX_BODY:
+            await problem(RequestInvalid((("Content-Length", f"{MAX_BODY:,} at most"),)), 413)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
 
 def is_ours(host: str, hosts: frozenset[str]) -> bool:
     """Whether a Host header is one of the names that the service answers to."""
-    name = _name(f"//{host}")
+    name = _parts(f"//{host}").hostname
     return "*" in hosts or name in hosts or bool(hosts & EVERYWHERE and name and _is_address(name))
 
 
@@ -59,14 +60,15 @@ def from_elsewhere(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    return origin is not None and _parts(origin).netloc.lower() != host.lower()
 
 
-def _name(address: str) -> str | None:
+def _parts(address: str) -> SplitResult:
+    """All empty where it is no address."""
     try:
-        return urlsplit(address).hostname
+        return urlsplit(address)
     except ValueError:
-        return None
+        return urlsplit("")
 
 
 def _is_address(name: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -41,6 +41,12 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 log = logging.getLogger("launchyard")
+
+
+class Unexpected(NamedTuple):
+    """A defect of the service's own, met by a request: no words are meant for it, and the log has the rest."""
+
+    error: str
 
 
 def problem(failure: object, status: int | None = None) -> JSONResponse:
@@ -83,7 +89,7 @@ def answer_problems(app: FastAPI) -> None:
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error, extra={"path": request.url.path})
-        return problem(type(error).__name__)
+        return problem(Unexpected(type(error).__name__))
 
     async def database_away(request: Request, error: Exception) -> JSONResponse:
         return problem(database_failure(error))

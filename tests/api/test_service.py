@@ -25,7 +25,7 @@ from builder.serve import listen, open_many
 from builder.service import Builder, BuildError, Planned
 from builder.settings import Settings
 from builder.store import Store
-from tests.service import PATIENCE, Running
+from tests.service import PATIENCE, Running, failing
 
 pytestmark = pytest.mark.service
 
@@ -73,7 +73,14 @@ def test_on_every_address_a_name_is_answered_where_the_settings_have_it(
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}]
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[::"},
+        {"Origin": "http://a]b"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
 )
 def test_another_sites_page_changes_nothing(service: Running, headers: dict[str, str]) -> None:
     body = {"repository": str(service.repository), "name": "by-another-site"}
@@ -88,9 +95,26 @@ def test_a_page_of_its_own_may_change_things(service: Running) -> None:
     assert service.http.post("/api/v1/plans", json=body, headers=headers).status_code == 200
 
 
-def test_a_request_without_end_is_refused(service: Running) -> None:
+def test_a_request_that_is_too_large_is_refused(service: Running) -> None:
     answer = service.http.post("/api/v1/plans", content=b" " * 1_000_001, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 413
+    assert (answer.status_code, answer.json()["detail"]) == (413, "Content-Length: 1,000,000 at most")
+
+
+def test_a_request_that_does_not_say_how_large_it_is_is_asked_to(service: Running) -> None:
+    answer = service.http.post("/api/v1/plans", content=iter([b"{}"]), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (411, "Content-Length: needed")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_defect_of_the_services_own_is_said_to_be_and_tells_no_secret(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, Previews, "of", ValueError("secret"), 1)
+    http = TestClient(create_app(service.embedded), base_url="http://localhost", raise_server_exceptions=False)
+    answer = http.post("/api/v1/plans", json={"repository": str(service.repository), "ref": "never-asked-for"})
+    said = {"code": "unexpected", "type": "urn:launchyard:problem:unexpected", "blame": "launchyard", "status": 500}
+    assert said.items() <= answer.json().items() and answer.status_code == 500
+    assert "ValueError" in answer.text and "secret" not in answer.text
 
 
 def test_previews_that_wait_for_git_keep_no_read_waiting(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
