@@ -19,6 +19,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from builder.api import LOOPBACK, create_app
+from builder.api.connections import Connection
 from builder.embedded import Embedded, Role, embedded
 from builder.failures.served import AddressUnusable, PortTaken
 from builder.queue import build_in_hand
@@ -72,17 +73,24 @@ def serve(
     open_many()
     hosts = LOOPBACK | {name.lower() for name in (host or "0.0.0.0", *settings.hosts)}
     with _last_words(), embedded(settings, engine, runner, role) as running, compose(running, hosts) as app:
-        config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
-            server_header=False,
-        )  # fmt: skip
+        server = server_of(app)
         # What is there by now stays: a look through all of it for garbage would hold up every answer.
         gc.freeze()
         gc.set_threshold(*OFTEN)
         gc.enable()
         name = f"[{host}]" if ":" in host else host
         ready(f"http://{name}:{listening.getsockname()[1]}")
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
+
+
+def server_of(app: ASGIApp) -> uvicorn.Server:
+    """What answers an application's requests; it logs as the process does."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, http=Connection, log_config=None, access_log=False, timeout_graceful_shutdown=FAREWELL,
+            server_header=False,
+        )
+    )  # fmt: skip
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx2
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -173,6 +173,8 @@ class Proxy:
             try:
                 answer = await self._client.send(sent, stream=True)
                 break
+            except ClientDisconnect:  # amid what it uploads: nobody is left to answer
+                return Response(status_code=400)
             except httpx2.TransportError:
                 if not left:
                     return self._refuse(SessionClosed("not answering"), request.headers)

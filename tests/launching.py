@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from builder.embedded import embedded
 from builder.fake_runner import FakeRunner
-from builder.serve import listen
 from builder.settings import Sessions, Settings, Vscodium
 from launcher.runtimes.fake import FakeRuntime
 from launcher.serve import application, launching
 from launcher.service import Launchers
 from tests.conftest import write_repository
-from tests.service import PATIENCE, GatedEngine, Running
+from tests.service import GatedEngine, Running
 
 CLASSES = {
     "small": {"cpus": 1, "memory": 500_000_000},
@@ -91,17 +88,3 @@ def launching_service(
         app = application(made, launchers, frozenset({"127.0.0.1", "localhost"}))
         with TestClient(app, base_url="http://localhost") as http:
             yield Launching(directory, engine, made, http, repository, launchers, runtime, app)
-
-
-@contextmanager
-def listening(app: ASGIApp) -> Iterator[str]:
-    """The address of an application, for what asks over a socket."""
-    with listen("127.0.0.1", 0) as socket:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(PATIENCE)

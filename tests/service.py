@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from sqlalchemy.exc import OperationalError
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 from builder.api import create_app
 from builder.embedded import Embedded, embedded
 from builder.engine import BuildRequest, Report
 from builder.fake_engine import FakeEngine
 from builder.fake_runner import FakeRunner
-from builder.serve import listen
+from builder.serve import listen, server_of
 from builder.settings import Settings
 from tests.conftest import commit, write_repository
 
@@ -151,16 +152,35 @@ def running(directory: Path, engine: GatedEngine | None = None) -> Iterator[Runn
         yield Running(directory, engine, made, http, repository)
 
 
-@contextmanager
-def address_of(made: Running) -> Iterator[str]:
+def address_of(made: Running) -> AbstractContextManager[str]:
     """The address of a service, for what asks over a socket."""
-    with listen("127.0.0.1", 0) as listening:
-        config = uvicorn.Config(create_app(made.embedded), log_config=None, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    return listening(create_app(made.embedded))
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """The address of an application, for what asks over a socket."""
+    with listen("127.0.0.1", 0) as bound:
+        server = server_of(app)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
             thread.join(PATIENCE)
+
+
+@contextmanager
+def opened(address: str, sent: bytes = b"") -> Iterator[socket.socket]:
+    """A connection to an address, over which something was sent."""
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as made:
+        made.sendall(sent)
+        yield made
+
+
+def outlast(address: str) -> None:
+    """Wait until a connection that was opened just now, and asks nothing, has been let go."""
+    with opened(address) as idle:
+        assert idle.recv(1) == b""

@@ -15,7 +15,8 @@ from playwright.sync_api import ConsoleMessage, Page, Response, Route, expect
 
 from launcher.serve import application
 from tests.browser.conftest import elsewhere
-from tests.launching import Launching, launching_service, listening
+from tests.launching import Launching, launching_service
+from tests.service import listening
 
 pytestmark = pytest.mark.browser
 

@@ -23,7 +23,7 @@ from launcher.service import Launchers
 from tests.browser.conftest import elsewhere
 from tests.conftest import commit, write_repository
 from tests.containers import docker
-from tests.launching import listening
+from tests.service import listening
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.serve import application
-from tests.launching import Launching, listening
+from tests.launching import Launching
+from tests.service import listening
 
 pytestmark = pytest.mark.service
 

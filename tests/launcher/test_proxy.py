@@ -21,11 +21,12 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from builder.api import connections
 from launcher.records import Instance, SessionRequest
 from launcher.runtimes.fake import FakeRuntime
 from launcher.serve import application
-from tests.launching import Launching, launching_service, listening
-from tests.service import GatedEngine
+from tests.launching import Launching, launching_service
+from tests.service import GatedEngine, listening, opened, outlast
 
 pytestmark = pytest.mark.service
 
@@ -76,6 +77,11 @@ async def slowly(request: Request) -> Response:
 SEEN = threading.Event()
 
 
+async def unread(request: Request) -> Response:
+    """Nothing, whatever was sent: half a body is no error of this program's."""
+    return Response()
+
+
 async def echo(socket: WebSocket) -> None:
     protocols = socket.scope["subprotocols"]
     await socket.accept(protocols[-1] if protocols else None)
@@ -105,6 +111,7 @@ UPSTREAM = Starlette(
         WebSocketRoute("/{path:path}/refused", refuse),
         WebSocketRoute("/{path:path}", echo),
         Route("/{path:path}/slowly", slowly),
+        Route("/{path:path}/unread", unread, methods=["PUT"]),
         Route("/{path:path}", told, methods=["GET", "POST", "PUT", "DELETE"]),
     ]
 )
@@ -225,6 +232,17 @@ def test_upload_of_any_size_passes(world: World) -> None:
     assert httpx2.post(world.url("file"), content=chunks, headers=world.cookie).json()["body"] == 2_000_000
 
 
+def test_upload_that_stops_midway_is_no_error_of_the_services(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    head = f"PUT {world.session['path']}unread HTTP/1.1\r\nHost: localhost\r\nCookie: {world.cookie['Cookie']}\r\n"
+    with opened(world.address, f"{head}Content-Length: 10\r\n\r\nhalf".encode()) as client:
+        assert client.recv(65_536).startswith(b"HTTP/1.1 408 ")
+    outlast(world.address)
+    assert not caplog.records
+
+
 def test_answer_passes_while_it_is_made(world: World) -> None:
     with httpx2.stream("GET", world.url("slowly"), headers=world.cookie, timeout=10) as answer:
         parts = answer.iter_raw()
@@ -256,9 +274,27 @@ def test_websocket_that_the_browser_leaves_is_left_inside_as_well(world: World) 
     assert ENDED.wait(10)
 
 
+def test_websocket_that_is_quiet_for_longer_than_a_request_may_be_stays_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    with world.open("quiet") as quiet:
+        quiet.recv(10)
+        outlast(world.address)
+        quiet.send("still there")
+        assert quiet.recv(10) == "still there"
+
+
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Cookie": "launchyard=x"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "null"}, {"Host": "evil.example"}],
+    [
+        {},
+        {"Cookie": "launchyard=x"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "null"},
+        {"Origin": "http://[::"},
+        {"Host": "evil.example"},
+    ],
 )
 def test_websocket_is_opened_for_nobody_without_a_cookie_nor_for_another_sites_page(
     world: World, headers: dict[str, str]
