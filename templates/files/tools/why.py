@@ -68,6 +68,10 @@ SUSPECTS = re.compile(
 BUILT = re.compile(rf"Failed to (?:download and )?build `({NAME})==([^`\s]+)`")
 """What uv says of a version without a wheel whose source could not be built."""
 
+BUILT_BY_PIP = re.compile(rf"Failed to build '({NAME})'|Failed building wheel for ({NAME})")
+SOURCE = re.compile(rf"(?:Downloading|Using cached) (?:\S*/)?({NAME})-(\d[\w.!+]*)\.(?:tar\.gz|zip)\b")
+"""pip says the name alone, and the version where it takes the source."""
+
 
 def ask(names, as_of=None, built=()):
     """Print what the indexes say of packages, the versions that came after a time (RFC 3339) left out.
@@ -96,7 +100,12 @@ def suspects(log):
 
 def built(log):
     """(name, version) of each package of which a log says that its source could not be built, in its order."""
-    return list(dict.fromkeys(BUILT.findall(log[-200_000:])))[:MAX_NAMES]
+    log = log[-200_000:]
+    sources = {canonicalize_name(name): version for name, version in SOURCE.findall(log)}
+    by_pip = (one or other for one, other in BUILT_BY_PIP.findall(log))
+    versions = ((name, sources.get(canonicalize_name(name))) for name in by_pip)
+    found = (*BUILT.findall(log), *((name, version) for name, version in versions if version))
+    return list(dict.fromkeys(found))[:MAX_NAMES]
 
 
 def withdrawn(log):
