@@ -22,6 +22,7 @@ from builder.locks import LockTimeout, held
 from builder.repository import Commit, open_commit
 from builder.settings import Settings
 from builder.settings import secrets as passwords
+from builder.stages import WAITING
 from detectors import detect
 from detectors.failures import BuildError
 from detectors.plan import SCHEMA, Options, Plan, Warned
@@ -109,9 +110,17 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     if image and not wish.again:
         built = _reused(planned, name, image, "nothing that matters changed", began, engine)
         return _published(built, name, wish, engine)
+    waiting = Step(WAITING)
+
+    def wait() -> None:
+        nonlocal waiting
+        waiting = replace(waiting, started=time.time())
+        report(waiting)
+
     try:
-        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time) as waited:
+        with held(Path(settings.state_dir, "locks", planned.key), settings.limits.build_time, wait) as waited:
             if waited:
+                report(replace(waiting, completed=time.time()))
                 image = known(planned.key, name, engine, settings.owner)
             if image and (not wish.again or _finished(planned.key, settings) >= began):
                 built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
@@ -121,9 +130,7 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     except LockTimeout:
         from builder.failures.built import TimeExceeded
 
-        raise BuildError(
-            TimeExceeded("waiting for a build of the same", settings.limits.build_time, "limits.build_time")
-        ) from None
+        raise BuildError(TimeExceeded(WAITING, settings.limits.build_time, "limits.build_time")) from None
     return _published(built, name, wish, engine)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,20 +18,20 @@ class LockTimeout(Exception):
 
 
 @contextmanager
-def held(path: Path, seconds: float) -> Iterator[bool]:
+def held(path: Path, seconds: float, wait: Callable[[], None] = lambda: None) -> Iterator[bool]:
     """Hold the lock file, waiting for it `seconds` at most; yields whether it had to be waited for.
 
-    Raises LockTimeout.
+    `wait` is called once where it has to be. Raises LockTimeout.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, waited = _acquire(path, time.monotonic() + seconds)
+    descriptor, waited = _acquire(path, time.monotonic() + seconds, wait)
     try:
         yield waited
     finally:
         os.close(descriptor)
 
 
-def _acquire(path: Path, deadline: float) -> tuple[int, bool]:
+def _acquire(path: Path, deadline: float, wait: Callable[[], None]) -> tuple[int, bool]:
     waited = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -43,6 +43,8 @@ def _acquire(path: Path, deadline: float) -> tuple[int, bool]:
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise LockTimeout(str(path)) from None
+            if not waited:
+                wait()
             waited = True
             time.sleep(0.05)
         except BaseException:

@@ -6,12 +6,17 @@ import re
 
 from builder.engine import Step
 
+WAITING = "waiting for a build of the same"
+"""The step of a build that another one does the work of."""
+
 
 def stage_of(step: Step) -> str:
     """The words for the stage of a step; empty for BuildKit's own bookkeeping."""
     if step.parent:
         what = "image of sessions without a frontend" if step.parent == "none" else f"{step.parent} image"
         return f"the {what}, once for all builds"
+    if step.name == WAITING:
+        return WAITING
     if step.name.startswith("exporting to image"):
         return "keeping the image"
     words = title(step.name)

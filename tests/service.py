@@ -117,6 +117,10 @@ class Running:
         fields = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
         return [(int(f["id"]), f["event"], f["data"]) for f in fields]
 
+    def journal(self, build_id: str) -> bytes:
+        """What is written of a build so far."""
+        return b"".join(path.read_bytes() for path in self.directory.glob(f"**/builds/{build_id}.events"))
+
     def push(self, requirements: str) -> str:
         """Commit other requirements; the commit's id."""
         (self.repository / "requirements.txt").write_text(requirements)
