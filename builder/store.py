@@ -77,6 +77,10 @@ _NEWEST_OWN = (
     .limit(1)
 )
 """How the newest build of an environment's own ref and day ended that was not cancelled."""
+_SUCCEEDED_SINCE = sa.select(
+    sa.exists().where(_OF_ENVIRONMENT, builds.c.state == "succeeded", builds.c.id > sa.bindparam("id"))
+)
+"""Whether a build of an environment that was asked for later has succeeded already: they may run side by side."""
 _TOUCH = (
     environments.update()
     .where(environments.c.id == sa.bindparam("touched"))
@@ -343,7 +347,7 @@ class Store(Database):
         steps = [asdict(step) for step in (outcome.built or outcome).steps]
         if outcome.built:
             number, is_new = self._version_of(connection, environment, build, outcome)
-            again = not is_new and not environment.pinned and number != environment.current_version
+            again = not is_new and number != environment.current_version and not _stays(connection, environment, build)
             words = f"{outcome.built.reason}; v{number} is used again" if again else outcome.built.reason
             end(state="succeeded", version=number, outcome=words, steps=steps)
         elif outcome.explanation:
@@ -354,7 +358,7 @@ class Store(Database):
     def _end(self, connection: sa.Connection, environment: Environment, build: Build, **values: Any) -> None:
         connection.execute(builds.update().where(builds.c.id == build.id).values(finished_at=_now(), **values))
         changes: dict[str, Any] = {}
-        if values.get("version") and not (environment.pinned and environment.current_version):
+        if values.get("version") and not _stays(connection, environment, build):
             changes["current_version"] = values["version"]
         state = _state_after(connection, environment.id, changes.get("current_version", environment.current_version))
         _touch(connection, environment.id, state=state, **changes)
@@ -517,6 +521,13 @@ def _state_after(connection: sa.Connection, environment_id: str, current_version
     if connection.scalar(_NEWEST_OWN, {"environment_id": environment_id}) == "failed":
         return "failed"
     return "ready" if current_version else "empty"
+
+
+def _stays(connection: sa.Connection, environment: Environment, build: Build) -> bool:
+    """Whether an environment keeps its current version, whatever a build comes to."""
+    if environment.current_version is None or environment.pinned:
+        return environment.current_version is not None
+    return bool(connection.scalar(_SUCCEEDED_SINCE, {"environment_id": environment.id, "id": build.id}))
 
 
 def _next_turn(connection: sa.Connection, owner: str) -> int:

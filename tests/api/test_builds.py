@@ -82,9 +82,9 @@ def test_a_change_while_a_build_waits_is_for_the_next_one(service: Running) -> N
     assert service.http.patch(f"/api/v1{path}", json=wanted).status_code == 200
     follows = service.post(f"{path}/builds", {"asked_by": "ada"}, 201)
     service.engine.gate.set()
-    assert service.ended(changed["build"]["id"])["version"] == 1
-    assert service.ended(follows["id"])["version"] == 2
-    first, second = (service.get(f"{path}/versions/{number}/provenance") for number in (1, 2))
+    made = [service.ended(id)["version"] for id in (changed["build"]["id"], follows["id"])]
+    assert service.get(path)["current_version"] == made[1] != made[0]
+    first, second = (service.get(f"{path}/versions/{number}/provenance") for number in made)
     assert (first["python"], first["build"]["ref"]) == ("3.10", "main")
     assert (second["python"], second["build"]["ref"]) == ("3.12", None)
 
@@ -100,6 +100,20 @@ def test_a_build_that_was_asked_for_again_while_nothing_was_pushed_is_the_only_o
     service.engine.gate.set()
     service.until(lambda: [w.status for w in DBOS.list_workflows(workflow_ids=[build["id"]])] == ["SUCCESS"])
     assert len(service.get(path)["items"]) == 2
+
+
+def test_a_build_that_waits_for_another_of_the_same_says_so(service: Running) -> None:
+    service.push("six\n# of the same\n")
+    service.engine.gate.clear()
+    service.engine.waiting.clear()
+    first = service.create(name="the-same-first")["build"]
+    assert service.engine.waiting.wait(10)
+    second = service.create(name="the-same-second")["build"]
+    service.until(lambda: b"waiting for a build of the same" in service.journal(second["id"]))
+    service.engine.gate.set()
+    service.push("six\n")
+    assert [service.ended(build["id"])["state"] for build in (first, second)] == ["succeeded", "succeeded"]
+    assert service.ended(second["id"])["outcome"] == "built just now by a request for the same"
 
 
 def test_fifty_requests_at_once_to_rebuild_one_environment_make_one_build(service: Running) -> None:

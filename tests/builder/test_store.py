@@ -249,6 +249,19 @@ def test_an_outcome_is_recorded_once(store: Store) -> None:
     assert len(store.versions(made.id).items) == 1
 
 
+def test_a_build_that_ends_after_one_that_was_asked_for_later_leaves_the_current_version(store: Store) -> None:
+    made = environment(store)
+    first, _ = store.start_build(made.id, "asked", "", Asked())
+    second, _ = store.start_build(made.id, "asked", "", Asked(fresh=True))
+    assert [store.conclude(build.id, outcome(build.id[-12:])) is None for build in (second, first)] == [False, False]
+    assert [store.build(build.id).version for build in (first, second)] == [2, 1]
+    assert store.environment(made.id).current_version == 1
+    third, _ = store.start_build(made.id, "asked", "", Asked())
+    store.conclude(third.id, outcome(first.id[-12:]))
+    assert store.environment(made.id).current_version == 2
+    assert store.build(third.id).outcome.endswith("v2 is used again")
+
+
 def test_the_same_image_again_is_the_same_version_and_another_is_the_next(store: Store) -> None:
     made = environment(store)
     numbers = []
