@@ -108,7 +108,7 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
     name = identity.name_of(settings.image_prefix, settings.owner, planned.address.slug)
     image = _found(planned, wish, name, engine, settings)
     if image and not wish.again:
-        built = _reused(planned, name, image, "nothing that matters changed", began, engine)
+        built = _reused(planned, name, image, "nothing that matters changed", began, engine, settings)
         return _published(built, name, wish, engine)
     waiting = Step(WAITING)
 
@@ -123,10 +123,11 @@ def build(planned: Planned, wish: Wish, engine: Engine, settings: Settings, repo
                 report(replace(waiting, completed=time.time()))
                 image = known(planned.key, name, engine, settings.owner)
             if image and (not wish.again or _finished(planned.key, settings) >= began):
-                built = _reused(planned, name, image, "built just now by a request for the same", began, engine)
+                reason = "built just now by a request for the same"
+                built = _reused(planned, name, image, reason, began, engine, settings)
             else:
                 built = _build(planned, wish, name, image, engine, settings, report)
-                _remember_finish(planned.key, settings)
+                _remember(planned, built, settings)
     except LockTimeout:
         from builder.failures.built import TimeExceeded
 
@@ -305,16 +306,20 @@ def _record(image_id: str, engine: Engine) -> _Record:
         raise BuildError(RecordInvalid(ENVIRONMENT, f"{type(error).__name__}: {error}"[:300])) from None
 
 
-def _reused(planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine) -> Built:
+def _reused(
+    planned: Planned, name: str, image: Image, reason: str, began: float, engine: Engine, settings: Settings
+) -> Built:
     from builder.records import Built
 
-    record = _record(image.id, engine)
-    lock = record.lock[: identity.SHORT]
+    lock, problems = _lock_of(image, planned.key), _problems(planned.key, image, settings)
+    if lock is None or problems is None:
+        record = _record(image.id, engine)
+        lock, problems = record.lock[: identity.SHORT], record.problems
     reference = f"{name}:{identity.immutable_tag(planned.key, lock)}"
     # The immutable tag is given anew: its time is the time of last use, by which `prune` goes.
     _tag(image.id, reference, planned, name, engine, tuple(tag for tag in image.tags if tag != reference))
     return Built(reference, image.id, image.digest, image.size, planned.key, planned.commit.id, lock, True, reason,
-                 time.time() - began, warnings=(*planned.plan.warnings, *record.problems))  # fmt: skip
+                 time.time() - began, warnings=(*planned.plan.warnings, *problems))  # fmt: skip
 
 
 def _lock_of(image: Image, key: str) -> str | None:
@@ -442,10 +447,26 @@ def _as_of(wanted: str | None, commit: Commit) -> str | None:
 def _finished(key: str, settings: Settings) -> float:
     """When the last build of a key ended here: seconds since 1970, 0 for never."""
     try:
-        return Path(settings.state_dir, "locks", f"{key}.finished").stat().st_mtime
+        return _finish(key, settings).stat().st_mtime
     except FileNotFoundError:
         return 0.0
 
 
-def _remember_finish(key: str, settings: Settings) -> None:
-    Path(settings.state_dir, "locks", f"{key}.finished").touch()
+def _remember(planned: Planned, built: Built, settings: Settings) -> None:
+    """Note that a build of a key has ended, and what is wrong with its image: to read it from there takes 0.1 s."""
+    problems = built.warnings[len(planned.plan.warnings) :]
+    told = [(problem.code, problem.message) for problem in problems]
+    _finish(planned.key, settings).write_text(json.dumps([built.image_id, told]))
+
+
+def _problems(key: str, image: Image, settings: Settings) -> tuple[Warned, ...] | None:
+    """What is wrong with an image, where the last build of its key has made it here."""
+    try:
+        image_id, told = json.loads(_finish(key, settings).read_bytes())
+    except (FileNotFoundError, ValueError):  # of a release before it was kept, or cut off
+        return None
+    return tuple(Warned(*problem) for problem in told) if image_id == image.id else None
+
+
+def _finish(key: str, settings: Settings) -> Path:
+    return Path(settings.state_dir, "locks", f"{key}.finished")
