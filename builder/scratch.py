@@ -37,16 +37,21 @@ def clear_all(state_dir: str, but: Collection[str] = ()) -> None:
     above = _above(state_dir)
     for worker in above.iterdir() if above.is_dir() else ():
         if worker.name not in but:
-            for scratch in worker.iterdir():
-                clear_killed(scratch)
+            builds = tuple(worker.iterdir())
             clear(worker)
+            _forget(*builds)
 
 
 def clear_killed(scratch: Path) -> None:
     """The same for a build that did not come to its own end: what it made in the engine is there still."""
     clear(scratch)
-    with contextlib.suppress(DockerFailed):  # an engine that is away has a last look when a service starts
-        forget_read(scratch)
+    _forget(scratch)
+
+
+def _forget(*builds: Path) -> None:
+    with contextlib.suppress(DockerFailed):  # an engine that is away is looked through later, by its containers' age
+        for scratch in builds:
+            forget_read(scratch)
 
 
 def _above(state_dir: str) -> Path:
