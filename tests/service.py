@@ -104,6 +104,14 @@ class Running:
         """A build that was asked for, once it has ended."""
         return self.ended(self.post(f"/environments/{environment['id']}/builds", asked)["id"])
 
+    def under_way(self, environment: Mapping[str, Any]) -> Any:
+        """A build that was asked for, once it waits for the gate, which is closed."""
+        self.engine.gate.clear()
+        self.engine.waiting.clear()
+        build = self.post(f"/environments/{environment['id']}/builds", {"fresh": True})
+        assert self.engine.waiting.wait(PATIENCE)
+        return build
+
     def ended(self, build_id: str) -> Any:
         """A build, once its stream has ended."""
         self.events(build_id)

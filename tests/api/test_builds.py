@@ -190,10 +190,7 @@ def test_a_rebuild_of_the_environments_own_ref_by_its_name_is_one_of_the_environ
 
 def test_a_build_that_runs_is_cancelled_and_the_current_version_stays(service: Running) -> None:
     environment = service.built(name="cancel-running")
-    service.engine.gate.clear()
-    service.engine.waiting.clear()
-    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
-    assert service.engine.waiting.wait(10)
+    build = service.under_way(environment)
     service.post(f"/builds/{build['id']}/cancel", status=200)
     ended = service.ended(build["id"])
     assert (ended["state"], ended["explanation"]) == ("cancelled", None)

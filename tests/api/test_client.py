@@ -293,10 +293,7 @@ def test_remote_rebuild_that_waits_ends_as_its_build_does_with_json_too(service:
     environment = service.built(name="codes")
     failed = command(address, "rebuild", "codes", "--ref", "nowhere", "--wait", "--json")
     assert failed.exit_code == 65 and json.loads(failed.stdout)["explanation"]["code"] == "ref-absent"
-    service.engine.gate.clear()
-    service.engine.waiting.clear()
-    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
-    assert service.engine.waiting.wait(20)
+    build = service.under_way(environment)
     assert "The build goes on" in command(address, "log", "codes").stderr
     with ThreadPoolExecutor(1) as pool:
         waits = pool.submit(command, address, "rebuild", "codes", "--fresh", "--wait")

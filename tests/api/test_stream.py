@@ -58,10 +58,7 @@ def test_whether_a_build_has_ended_is_asked_once_for_all_who_wait(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = service.built(name="asked-once")
-    service.engine.gate.clear()
-    service.engine.waiting.clear()
-    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
-    assert service.engine.waiting.wait(PATIENCE)
+    build = service.under_way(environment)
     calls: list[str] = []
     counted(monkeypatch, Service, "has_ended", calls, service.engine.gate.set)
     made = service.embedded.service
@@ -74,10 +71,7 @@ def test_a_stream_waits_for_a_database_that_is_away_and_goes_on(
     service: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = service.built(name="waited-for")
-    service.engine.gate.clear()
-    service.engine.waiting.clear()
-    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
-    assert service.engine.waiting.wait(PATIENCE)
+    build = service.under_way(environment)
     asked = []
 
     def away(service_: Service, build_id: str) -> bool:

@@ -15,7 +15,7 @@ from builder.service import BuildError, Service
 from launcher.web.builds import _until_it_is_gone
 from launcher.web.page import _coded
 from tests.launching import Launching
-from tests.service import AWAY, PATIENCE
+from tests.service import AWAY
 
 pytestmark = pytest.mark.service
 
@@ -66,10 +66,7 @@ def test_stream_of_a_build_goes_on_after_the_database_was_away(
     service: Launching, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = service.built(name="away")
-    service.engine.gate.clear()
-    service.engine.waiting.clear()
-    build = service.post(f"/environments/{environment['id']}/builds", {"fresh": True})
-    assert service.engine.waiting.wait(PATIENCE)
+    build = service.under_way(environment)
     asked = []
 
     def away(made: Service, id: str) -> None:
