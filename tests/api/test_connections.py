@@ -175,15 +175,21 @@ def test_a_connection_that_asks_nothing_is_closed_without_a_word(address: str, s
         assert until_closed(client).count(b"HTTP/1.1 ") == (1 if READY in sent else 0)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_an_answer_takes_as_long_as_it_takes(address: str, service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = threading.Event()
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Previews take until it is set."""
+    event = threading.Event()
 
     def slow(previews: Previews, request: object) -> dict[str, Any]:
-        assert made.wait(PATIENCE)
+        assert event.wait(PATIENCE)
         return {}
 
     monkeypatch.setattr(Previews, "of", slow)
+    return event
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_answer_takes_as_long_as_it_takes(address: str, made: threading.Event) -> None:
     body = b'{"repository": "https://git.example/slow"}'
     with opened(address, PLAN + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body) as client:
         outlast(address)
@@ -193,15 +199,8 @@ def test_an_answer_takes_as_long_as_it_takes(address: str, service: Running, mon
 
 @pytest.mark.usefixtures("impatient")
 def test_half_a_request_behind_a_slow_one_is_waited_for_when_its_turn_comes(
-    address: str, monkeypatch: pytest.MonkeyPatch
+    address: str, made: threading.Event
 ) -> None:
-    made = threading.Event()
-
-    def slow(previews: Previews, request: object) -> dict[str, Any]:
-        assert made.wait(PATIENCE)
-        return {}
-
-    monkeypatch.setattr(Previews, "of", slow)
     body = b'{"repository": "https://git.example/slow"}'
     posted = PLAN + b"Content-Length: %d\r\n\r\n" % len(body)
     with opened(address, posted + body + posted + body[:5]) as client:
