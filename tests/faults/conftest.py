@@ -107,7 +107,7 @@ def _processes(wanted: str) -> Iterator[int]:
             yield int(process.name)
 
 
-def until(what: Callable[[], bool], seconds: float = 30.0, seen: Callable[[], object] = lambda: "") -> float:
+def until(what: Callable[[], bool], seconds: float = PATIENCE / 2, seen: Callable[[], object] = lambda: "") -> float:
     """Wait for something that nothing tells of; how many seconds it took. What is `seen` says why it did not happen."""
     began = time.monotonic()
     pause = threading.Event()
