@@ -108,7 +108,7 @@ def add_a_package(repository: Path, wheel: str) -> tuple[float, dict[str, Any]]:
         began = time.perf_counter()
         made = build(repository)
         elapsed = time.perf_counter() - began
-        if not any(step["cached"] for step in made["steps"] if "groups/pure" in step["name"]):
+        if not any(step["cached"] for step in made["steps"] if "groups/small" in step["name"]):
             return elapsed, made
     raise SystemExit("this engine has added each of these packages before: remove its build cache first")
 

@@ -221,7 +221,7 @@ class TestTheSameImage:
         planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
         second = build(planned, WITHOUT_CACHE, engine, settings, seen.append)
         fetched = [
-            step for step in seen if isinstance(step, Step) and step.completed and "install.py fetch" in step.name
+            step for step in seen if isinstance(step, Step) and step.completed and "lock.py" in step.name
         ]
         assert len(fetched) == 2
         assert not [step for step in seen if isinstance(step, Step) and step.error]

@@ -1,7 +1,7 @@
 """Install exactly the lock, in steps that are layers of their own.
 
-prepare   an environment with pip in it at $LAUNCHYARD_PREFIX, and at /tags the wheels' tags that it takes
-fetch     wheels of the lock into uv's cache
+prepare   an environment with pip in it at $LAUNCHYARD_PREFIX; at /tags the wheels' tags that it takes, and at
+          /installer what takes one of them for an entry of a lock, and keeps it
 build     what has no wheel, built into /made/built
 package   the repository's own package, built into /made/built
 group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
@@ -10,7 +10,6 @@ group     one group of the lock (see groups.py), from uv's cache alone, offline:
 Standard library of Python 3.9: `group` runs on the environment's own interpreter.
 """
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -26,12 +25,6 @@ PREFIX = Path(os.environ["LAUNCHYARD_PREFIX"])
 PYTHON = str(PREFIX / "bin" / "python")
 KERNEL_SITE = Path("/opt/launchyard/kernel")
 BUILT = Path("/made/built")
-FETCHED = Path("/cache/fetched")
-"""A file for each wheel that is in uv's cache. In the same cache: what removes one removes both."""
-
-FETCHING = Path("/made/fetched")
-"""A directory that groups are given, so that they wait for `fetch`; it differs when all is to be done again."""
-
 OLDEST_OF_PIP = (3, 9)
 """The oldest Python that the pip of the tools runs on. An older one, of conda, brings its own: conda_env.py."""
 
@@ -50,6 +43,7 @@ def prepare() -> int:
         script.chmod(0o755)
     forget_build_traces(PREFIX)
     Path("/tags").write_text(wheel_tags())
+    Path("/installer").write_text(ask([UV, "--version"]) + ask([PYTHON, "-ISc", "import sys; print(sys.version)"]))
     return 0
 
 
@@ -67,38 +61,6 @@ def wheel_tags() -> str:
 def ask(command: list[str]) -> str:
     environ = {**os.environ, "PYTHONPATH": "/tools/pip"}
     return subprocess.run(command, env=environ, stdout=subprocess.PIPE, check=True, text=True, cwd="/").stdout
-
-
-def fetch() -> int:
-    again, owner = os.environ.get("FETCH", ""), os.environ.get("OWNER", "")
-    FETCHING.mkdir()
-    (FETCHING / f"time{again}-{owner}").touch()  # a group of another owner's is of another's cache
-    for_it = installer()
-    for lock in sorted(Path("/made/lock/groups").glob("*/*.toml")):
-        fetch_wheels(lock, for_it, again.startswith("all"))
-    return 0
-
-
-def installer() -> bytes:
-    """What decides which wheel is taken for an entry of a lock, and where uv keeps it."""
-    asked = ([UV, "--version"], [PYTHON, "-ISc", "import sys; print(sys.version)"])
-    return b"".join(subprocess.run(command, capture_output=True, check=True).stdout for command in asked)
-
-
-def fetch_wheels(lock: Path, for_it: bytes, all_of_it: bool) -> None:
-    head, *entries = lock.read_text().split("[[packages]]\n")
-    markers = {FETCHED / hashlib.sha256(for_it + entry.encode()).hexdigest(): entry for entry in entries}
-    missing = {marker: entry for marker, entry in markers.items() if all_of_it or not marker.exists()}
-    if not missing:
-        return
-    part = Path("/tmp/pylock.toml")
-    part.write_text("[[packages]]\n".join([head, *missing.values()]))
-    options = ("--quiet", "--no-deps", "--link-mode=symlink", "--python", PYTHON, "--target", f"/tmp/{lock.stem}")
-    run(UV, "pip", "install", *options, "-r", str(part))
-    shutil.rmtree(f"/tmp/{lock.stem}")
-    FETCHED.mkdir(parents=True, exist_ok=True)
-    for marker in missing:
-        marker.touch()
 
 
 def build_locked() -> int:
@@ -201,5 +163,5 @@ def run(*command: str, failure: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    steps = {"prepare": prepare, "fetch": fetch, "build": build_locked, "package": package, "group": group}
+    steps = {"prepare": prepare, "build": build_locked, "package": package, "group": group}
     sys.exit(steps[sys.argv[1]]())

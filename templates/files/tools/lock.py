@@ -1,4 +1,4 @@
-"""Decide versions: /request/request.json and /source (the repository's files) -> /made/lock.
+"""Decide versions: /request/request.json and /source (the repository's files) -> /made/lock; and fetch the wheels.
 
 /made/lock/pylock.toml        what to install (PEP 751), without credentials in its addresses
 /made/lock/pylock.kernel.toml ipykernel under the constraints of the first, when a kernel is asked for
@@ -27,6 +27,7 @@ import channels
 import groups
 import mistaken
 import tags
+import wheels
 from commands import run, said, say
 
 LOCK = Path("/made/lock")
@@ -70,6 +71,7 @@ def main() -> int:
     (LOCK / "channel_alias").write_text(channels.without_credentials(os.environ.get("LAUNCHYARD_CHANNEL_ALIAS", "")))
     groups.sort(LOCK, set(installed()) if request["strategy"] == "conda" else set())
     keep_archives(LOCK / groups.BUILT)
+    wheels.fetch(LOCK / "groups")
     return 0
 
 
