@@ -255,7 +255,7 @@ def _build(
     )
 
 
-_WHEELS_GONE = re.compile(r"install\.py group.*exit code: 75$", re.DOTALL)
+_WHEELS_GONE = re.compile(r"install\.py (group|rest).*exit code: 75$", re.DOTALL)
 """What templates/files/tools/install.py ends with when a group's wheels are not in the cache."""
 
 

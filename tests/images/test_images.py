@@ -188,7 +188,7 @@ class TestTheSameImage:
         first = build_image(repository, engine, settings, wish=AFRESH)
         second = build_image(repository, engine, settings, wish=WITHOUT_CACHE)
         again = [step for step in second.steps if "RUN" in step.name and not step.name.startswith(NEVER_CHANGING)]
-        assert len(again) >= 6
+        assert len(again) >= 5
         assert not [step for step in again if step.cached]
         assert (second.key, second.lock) == (first.key, first.lock)
         assert_same(first, second, tmp_path)
@@ -201,7 +201,7 @@ class TestTheSameImage:
         (repository / "requirements.txt").write_text("tornado==6.4\nmarkupsafe==2.1.5\nsix==1.16.0\ntoolz==1.0.0\n")
         commit(repository, "one more")
         after = build_image(repository, engine, settings, frontend="none")
-        groups = [step.cached for step in after.steps if "install.py group" in step.name]
+        groups = [step.cached for step in after.steps if "/made/lock/groups/" in step.name]
         assert len(groups) == 3 and all(groups[:2])  # the third is cached too where this engine has built it before
         assert versions(after.reference, "tornado", "six", "toolz") == ["6.4", "1.16.0", "1.0.0"]
         assert after.image_id != before.image_id
@@ -220,9 +220,7 @@ class TestTheSameImage:
         seen: list[Step | Log] = []
         planned = plan(Address(str(repository), repository), None, Options(), "none", settings)
         second = build(planned, WITHOUT_CACHE, engine, settings, seen.append)
-        fetched = [
-            step for step in seen if isinstance(step, Step) and step.completed and "lock.py" in step.name
-        ]
+        fetched = [step for step in seen if isinstance(step, Step) and step.completed and "lock.py" in step.name]
         assert len(fetched) == 2
         assert not [step for step in seen if isinstance(step, Step) and step.error]
         assert_same(first, second, tmp_path)

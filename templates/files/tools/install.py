@@ -6,7 +6,9 @@ build     what has no wheel, built into /made/built
 package   the repository's own package, built into /made/built
 group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
 
-/made/built holds its files at the paths where they belong, to be copied over an image's root.
+rest      what was built, below /made/built and /made/package, and then the last group
+
+What is built lies below /made/built at the path at which it belongs.
 Standard library of Python 3.9: `group` runs on the environment's own interpreter.
 """
 
@@ -24,7 +26,7 @@ UV = "/tools/uv"
 PREFIX = Path(os.environ["LAUNCHYARD_PREFIX"])
 PYTHON = str(PREFIX / "bin" / "python")
 KERNEL_SITE = Path("/opt/launchyard/kernel")
-BUILT = Path("/made/built")
+BUILT, PACKAGE = Path("/made/built"), Path("/made/package")
 OLDEST_OF_PIP = (3, 9)
 """The oldest Python that the pip of the tools runs on. An older one, of conda, brings its own: conda_env.py."""
 
@@ -140,6 +142,13 @@ def group() -> int:
     return 0
 
 
+def rest() -> int:
+    own = PREFIX.relative_to("/")
+    for built in filter(Path.exists, (BUILT / own, PACKAGE / own)):
+        shutil.copytree(built, PREFIX, symlinks=True, dirs_exist_ok=True)
+    return group()  # in this order: the times of directories are those of what was copied, or new
+
+
 def site_packages() -> Path:
     return next(places.site_packages(PREFIX))
 
@@ -163,5 +172,5 @@ def run(*command: str, failure: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    steps = {"prepare": prepare, "build": build_locked, "package": package, "group": group}
+    steps = {"prepare": prepare, "build": build_locked, "package": package, "group": group, "rest": rest}
     sys.exit(steps[sys.argv[1]]())
