@@ -1,12 +1,11 @@
 """Install exactly the lock, in steps that are layers of their own.
 
 prepare   an environment with pip in it at $LAUNCHYARD_PREFIX; at /tags the wheels' tags that it takes, and at
-          /installer what takes one of them for an entry of a lock, and keeps it
+          /installer the versions of uv and Python, which choose a wheel for an entry of a lock and keep it
 build     what has no wheel, built into /made/built
 package   the repository's own package, built into /made/built
 group     one group of the lock (see groups.py), from uv's cache alone, offline: no code of a package runs
-
-rest      what was built, below /made/built and /made/package, and then the last group
+rest      what was built, from /made/built and /made/package, and then the last group
 
 What is built lies below /made/built at the path at which it belongs.
 Standard library of Python 3.9: `group` runs on the environment's own interpreter.
