@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 CHROMIUM = Path(__file__).with_name("steady.py")
+PATIENCE = 60_000
+"""Milliseconds in which a page is as it is expected to be, on a machine that does much beside."""
 
 
 @pytest.fixture(scope="package")
@@ -27,7 +29,8 @@ def browser_page() -> Iterator[Page]:
                   "--disable-background-networking", "--disable-component-update", "--disable-sync"],
         )  # fmt: skip
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         yield page
         browser.close()
 

@@ -225,7 +225,7 @@ def test_build_whose_service_is_away_says_so_until_it_is_back(world: World, page
         lost = page.get_by_text("The service does not answer at the moment.")
         expect(lost).to_be_visible()
         page.unroute("**/stream?*")
-        expect(lost).to_be_hidden(timeout=20_000)
+        expect(lost).to_be_hidden()
 
 
 def test_build_that_ends_while_it_is_watched_shows_its_end(world: World, page: Page) -> None:
@@ -246,7 +246,7 @@ def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(worl
     runtime.ready = False
     try:
         session = world.service.post(f"/launchers/{world.launcher['id']}/sessions")
-        expect(pills).to_have_count(1, timeout=20_000)
+        expect(pills).to_have_count(1)
         assert launch.evaluate("button => button.mark === 1 && document.activeElement === button")
         row.get_by_role("link", name="starting").focus()
         world.service.post(f"/sessions/{session['id']}/stop", status=200)
@@ -254,7 +254,7 @@ def test_home_keeps_itself_fresh_without_taking_from_anybody_what_is_in_use(worl
         page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 200)
         expect(pills).to_have_count(1)  # it is where somebody is
         launch.focus()
-        expect(pills).to_have_count(0, timeout=20_000)
+        expect(pills).to_have_count(0)
     finally:
         runtime.ready = True
     page.wait_for_event("response", lambda response: "shown=" in response.url and response.status == 204)
@@ -269,7 +269,7 @@ def test_launcher_whose_build_ends_becomes_ready_without_losing_what_is_typed_in
         expect(page.get_by_role("button", name="Launch", exact=True)).to_have_count(0)
         page.get_by_text("Settings").click()
         page.get_by_label("Variables, one NAME=value a line").fill("TIDE=hi")
-    expect(page.locator("#state")).to_have_text("ready", timeout=20_000)
+    expect(page.locator("#state")).to_have_text("ready")
     expect(page.get_by_role("button", name="Launch", exact=True)).to_be_visible()
     expect(page.get_by_text("Up to date with the repository.")).to_be_visible()
     expect(page.get_by_label("Variables, one NAME=value a line")).to_have_value("TIDE=hi")
@@ -311,7 +311,7 @@ def test_how_long_ago_something_was_goes_on_while_the_page_is_open(world: World,
     page.goto(f"{world.address}/")
     time = page.locator("time[datetime]").first
     time.evaluate("time => time.dateTime = new Date(Date.now() - 7300000).toISOString()")
-    expect(time).to_have_text("2 h ago", timeout=20_000)
+    expect(time).to_have_text("2 h ago")
 
 
 def test_failed_build_is_explained_before_its_log_and_lines_have_addresses(world: World, page: Page) -> None:
@@ -471,7 +471,7 @@ def test_operator_sees_what_waits_what_works_and_what_failed(world: World, page:
         )
         page.goto(f"{world.address}/operator")
         queue = page.get_by_role("region", name="Queue")
-        expect(queue.get_by_role("listitem")).to_contain_text("running", timeout=20_000)  # without a reload
+        expect(queue.get_by_role("listitem")).to_contain_text("running")  # without a reload
         expect(queue.get_by_role("link", name=made["name"])).to_be_visible()
         expect(page.get_by_role("region", name="Workers").get_by_role("listitem")).to_contain_text("2 at a time")
         expect(page.get_by_role("region", name="Disk")).to_contain_text("The engine's images")
@@ -518,6 +518,6 @@ def test_page_works_without_a_script(world: World, browser_page: Page) -> None:
         expect(page.get_by_role("heading", level=1)).to_have_text("Build of by-hand")
         page.get_by_role("button", name="Launch by-hand").click()  # the page has loaded itself anew meanwhile
         expect(page.get_by_role("heading", level=1)).to_have_text("Session")
-        expect(page.get_by_role("link", name="Open")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("link", name="Open")).to_be_visible()
     finally:
         context.close()
