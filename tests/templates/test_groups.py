@@ -79,14 +79,14 @@ def names(lock: Path) -> list[str]:
     return [package["name"] for package in tomllib.loads(lock.read_text())["packages"]] if lock.exists() else []
 
 
-def test_what_jupyterlab_is_made_of_comes_first_then_what_is_large_then_the_rest(
+def test_what_jupyterlab_is_made_of_comes_first_then_what_is_compiled_then_the_rest(
     groups: ModuleType, tmp_path: Path
 ) -> None:
     (tmp_path / "pylock.toml").write_text(LOCK)
     groups.sort(tmp_path, set())
     found = {group: names(tmp_path / "groups" / group / "pylock.toml") for group in groups.GROUPS}
-    assert found == {"frontend": ["tornado"], "large": ["numpy"], "small": ["toolz"]}
-    assert list(found) == ["frontend", "large", "small"]
+    assert found == {"frontend": ["tornado"], "compiled": ["numpy"], "large": [], "small": ["toolz"]}
+    assert list(found) == ["frontend", "compiled", "large", "small"]
 
 
 @pytest.mark.parametrize(
@@ -95,13 +95,13 @@ def test_what_jupyterlab_is_made_of_comes_first_then_what_is_large_then_the_rest
         ([("ujson-5-cp310-cp310-manylinux_2_17_x86_64.whl", 57_000)], "small"),
         ([("pytz-2026.6-py3-none-any.whl", 506_321)], "large"),
         ([("pytz-2026.6-py3-none-any.whl", None)], "small"),
-        ([("ujson-5-cp310-cp310-manylinux_2_17_x86_64.whl", None)], "large"),
-        ([("x-1-py3-none-any.whl", 9_000), ("x-1-cp310-cp310-manylinux_2_17_x86_64.whl", 300_000)], "large"),
+        ([("ujson-5-cp310-cp310-manylinux_2_17_x86_64.whl", None)], "compiled"),
+        ([("x-1-py3-none-any.whl", 9_000), ("x-1-cp310-cp310-manylinux_2_17_x86_64.whl", 300_000)], "compiled"),
         ([("x-1-py3-none-any.whl", 9_000), ("x-1-cp312-cp312-manylinux_2_17_x86_64.whl", 300_000)], "small"),
     ],
     ids=["compiled", "of one kind", "no size", "compiled, no size", "one of them", "one of another Python"],
 )
-def test_a_package_is_large_by_its_wheel_and_what_is_compiled_where_an_index_tells_no_size(
+def test_a_package_is_small_by_its_wheels_and_what_is_compiled_is_not_where_an_index_tells_no_size(
     wheels: list[tuple[str, int | None]], group: str, groups: ModuleType
 ) -> None:
     listed = [{"url": f"https://index.example/{name}", **({"size": size} if size else {})} for name, size in wheels]

@@ -1,8 +1,8 @@
 """Sort a lock into groups that are installed one after the other, each a layer of its own.
 
 Whoever adds a package to an environment waits for that package's group and those after it, so what
-changes least comes first: what JupyterLab is made of, then large packages, which take long to install
-again, then the rest. What has no wheel for this Python has to be built, apart from these.
+takes longest comes first: what JupyterLab is made of, then compiled packages, which may have gigabytes,
+then the other large ones, then the rest. What has no wheel for this Python has to be built, apart from these.
 
 /made/lock/groups/GROUP/pylock.toml  entries of /made/lock/pylock.toml that have a wheel; absent where there is none
 /made/lock/groups/frontend/pylock.kernel.toml  what the kernel needs and the environment lacks
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from channels import without_user
 
-FRONTEND, LARGE, SMALL = GROUPS = ("frontend", "large", "small")
+FRONTEND, COMPILED, LARGE, SMALL = GROUPS = ("frontend", "compiled", "large", "small")
 BUILT = "built"
 LARGE_FROM = 200_000
 """Bytes of a wheel: pytz and tzdata, which come with pandas, have hundreds of files in 350 kB and more."""
@@ -56,14 +56,11 @@ def group_of(package: dict, tags: set[str], frontend: set[str]) -> str:
         return BUILT
     if package["name"] in frontend:
         return FRONTEND
-    return LARGE if is_large(usable) else SMALL
-
-
-def is_large(wheels: list[dict]) -> bool:
-    """By its wheels, of which one is installed; where an index does not say their sizes, what is compiled is large."""
-    if sizes := [wheel["size"] for wheel in wheels if "size" in wheel]:
-        return max(sizes) >= LARGE_FROM
-    return not all(tag.endswith("-any") for wheel in wheels for tag in wheel_tags(wheel))
+    is_pure = all(tag.endswith("-any") for wheel in usable for tag in wheel_tags(wheel))
+    unknown = 0 if is_pure else LARGE_FROM  # not every index says how large a wheel is
+    if max(wheel.get("size", unknown) for wheel in usable) < LARGE_FROM:
+        return SMALL
+    return LARGE if is_pure else COMPILED
 
 
 def wheel_tags(wheel: dict) -> set[str]:
